@@ -1,0 +1,1 @@
+"""Pure values that every other package shares; imports nothing of ours."""

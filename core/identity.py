@@ -1,0 +1,47 @@
+"""Who is asking: one principal per recognised scheme, bundled for a request.
+
+Schemes only produce principals; what a principal may do is decided in `core.policy`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from uuid import UUID
+
+INSTRUMENTS = "instruments"
+
+
+@dataclass(frozen=True, slots=True)
+class Principal:
+    """A member of one domain, as a credential proved it. `credential` identifies the token itself, for revocation."""
+
+    domain: str
+    subject: UUID
+    role: str
+    email: str = ""
+    credential: str = field(default="", repr=False)
+
+
+class Principals:
+    """The principals of one request, by domain; empty for an anonymous one."""
+
+    __slots__ = ("_by_domain", "shape")
+
+    def __init__(self, principals: Iterable[Principal] = ()) -> None:
+        self._by_domain = {principal.domain: principal for principal in principals}
+        self.shape: tuple[tuple[str, str], ...] = tuple(sorted((p.domain, p.role) for p in self._by_domain.values()))
+        """What row predicates may branch on: domains and roles, never a person."""
+
+    def of(self, domain: str) -> Principal | None:
+        """The principal of that domain, if a credential proved one."""
+        return self._by_domain.get(domain)
+
+    def __iter__(self) -> Iterator[Principal]:
+        return iter(self._by_domain.values())
+
+    def __bool__(self) -> bool:
+        return bool(self._by_domain)
+
+
+ANONYMOUS = Principals()

@@ -1,0 +1,59 @@
+"""The seam between the engine, which composes SQL, and the stores, which run it.
+
+A `Statement` is a SQLAlchemy Core statement compiled once for one dialect: text, order of its parameters, converters into
+stored form. What comes back are raw rows in stored form; whoever asked knows how to read them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Protocol
+
+from sqlalchemy.engine import Dialect
+from sqlalchemy.sql import ClauseElement
+
+Row = Sequence[Any]
+
+
+class SqlStore(Protocol):
+    """A relational store as the engine sees it."""
+
+    @property
+    def dialect(self) -> Dialect:
+        """For which to compile."""
+
+    async def fetch(self, text: str, values: Sequence[object]) -> list[Row]:
+        """Run one read statement and return all of its raw rows. Raises `Unavailable` when the store does not answer."""
+
+
+class Statement:
+    """SQL text with its parameters in order. `fetch` takes them by name and returns raw rows."""
+
+    __slots__ = ("_binds", "text")
+
+    def __init__(self, clause: ClauseElement, dialect: Dialect) -> None:
+        compiled: Any = clause.compile(dialect=dialect)
+        self.text: str = str(compiled)
+        names: Sequence[str] = compiled.positiontup if compiled.positional else list(compiled.binds)
+        self._binds = [_bind(name, compiled.binds[name], dialect) for name in names]
+
+    def values(self, arguments: Mapping[str, object]) -> list[object]:
+        """The parameters in the order of the text, converted to stored form."""
+        return [read(arguments) for read in self._binds]
+
+    async def fetch(self, store: SqlStore, **arguments: object) -> list[Row]:
+        """Run it; raw rows."""
+        return await store.fetch(self.text, self.values(arguments))
+
+
+def _bind(name: str, parameter: Any, dialect: Dialect) -> Callable[[Mapping[str, object]], object]:
+    """How to find one parameter's value: given by the caller, or a constant of the statement."""
+    key: str = parameter.key
+    processor = parameter.type.dialect_impl(dialect).bind_processor(dialect)
+    if not parameter.required:
+        constant = parameter.value if parameter.callable is None else parameter.callable()
+        stored = processor(constant) if processor else constant
+        return lambda arguments: stored
+    if processor is None:
+        return lambda arguments: arguments[key]
+    return lambda arguments: processor(arguments[key])

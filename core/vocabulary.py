@@ -1,0 +1,91 @@
+"""Enumerations that tables, use cases and the graph share. Values are the stored spelling, names the GraphQL one."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+
+class TransferAdapter(StrEnum):
+    """How files leave an instrument."""
+
+    RCLONE = "rclone"
+    GLOBUS = "globus"
+    RSYNC = "rsync"
+
+
+class StorageType(StrEnum):
+    """What kind of place a storage location is."""
+
+    POSIX = "posix"
+    S3 = "s3"
+    CIFS = "cifs"
+    NFS = "nfs"
+
+
+class TransferStatus(StrEnum):
+    """One attempt to copy a file: under way, or how it ended."""
+
+    PENDING = "pending"
+    IN_PROGRESS = "in_progress"
+    COMPLETED = "completed"
+    FAILED = "failed"
+    SKIPPED = "skipped"
+
+
+class PersistentIdType(StrEnum):
+    """Which scheme a persistent identifier belongs to."""
+
+    ARK = "ark"
+    DOI = "doi"
+    HANDLE = "handle"
+
+
+class RunState(StrEnum):
+    """Where a piece of background work stands; the same states for every domain."""
+
+    QUEUED = "queued"
+    RUNNING = "running"
+    SUCCEEDED = "succeeded"
+    FAILED = "failed"
+    CANCELED = "canceled"
+    SKIPPED = "skipped"
+    UNKNOWN = "unknown"
+
+
+class HookTrigger(StrEnum):
+    """When a hook runs: before the copy of a file or after it."""
+
+    PRE_TRANSFER = "pre_transfer"
+    POST_TRANSFER = "post_transfer"
+
+
+class HookImplementation(StrEnum):
+    """What a hook calls."""
+
+    BUILTIN = "builtin"
+    PYTHON_SCRIPT = "python_script"
+    HTTP_WEBHOOK = "http_webhook"
+
+
+class GranteeType(StrEnum):
+    """Who may be granted a file, or be a member of a project."""
+
+    USER = "user"
+    GROUP = "group"
+    PROJECT = "project"
+
+
+class Role(StrEnum):
+    """A member's role in the instruments domain."""
+
+    ADMIN = "admin"
+    USER = "user"
+
+
+class AuditAction(StrEnum):
+    """What an audited call did."""
+
+    CREATE = "create"
+    UPDATE = "update"
+    DELETE = "delete"
+    RESTORE = "restore"

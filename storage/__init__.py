@@ -1,0 +1,1 @@
+"""Stores: one protocol each and the adapters that implement it."""

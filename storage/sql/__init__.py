@@ -1,0 +1,1 @@
+"""The relational store: tables, migrations, and the adapters that run statements."""

@@ -1,0 +1,1 @@
+"""Schema migrations (Alembic), the same for every database, run by `switchyard migrate` and at start-up."""

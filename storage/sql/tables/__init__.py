@@ -1,0 +1,45 @@
+"""Table definitions, one module per area. `metadata` is what the migrations create; a test holds the two equal."""
+
+from storage.sql.tables.base import metadata
+from storage.sql.tables.instruments import (
+    file_access_grants,
+    file_records,
+    file_transfers,
+    group_members,
+    groups,
+    hooks,
+    instruments,
+    project_members,
+    projects,
+    schedules,
+    service_accounts,
+    storage_locations,
+    user_instrument_access,
+)
+from storage.sql.tables.people import memberships, revoked_tokens, users
+from storage.sql.tables.platform import audit_log, content_digests, links, run_log, runs
+
+__all__ = [
+    "audit_log",
+    "content_digests",
+    "file_access_grants",
+    "file_records",
+    "file_transfers",
+    "group_members",
+    "groups",
+    "hooks",
+    "instruments",
+    "links",
+    "memberships",
+    "metadata",
+    "project_members",
+    "projects",
+    "revoked_tokens",
+    "run_log",
+    "runs",
+    "schedules",
+    "service_accounts",
+    "storage_locations",
+    "user_instrument_access",
+    "users",
+]

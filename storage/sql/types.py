@@ -1,0 +1,100 @@
+"""Column types with one pinned stored form per database, so that raw rows can be read without an ORM.
+
+SQLite: uuid as 36-character text, time as fixed-width RFC 3339 text (which sorts as time), JSON as its own text.
+PostgreSQL: the native types, JSON as `json` (which keeps the text byte for byte).
+"""
+
+from __future__ import annotations
+
+import enum
+from datetime import UTC, datetime
+from typing import Any
+from uuid import UUID
+
+import orjson
+from sqlalchemy import CHAR, JSON, TIMESTAMP, Text
+from sqlalchemy.dialects.postgresql import UUID as PostgresUuid
+from sqlalchemy.engine import Dialect
+from sqlalchemy.types import TypeDecorator, TypeEngine
+
+
+def stored_time(moment: datetime) -> str:
+    """`2026-11-21T00:29:27.495180Z`, always 27 characters: text order is time order."""
+    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+
+
+def read_time(text: str) -> datetime:
+    """The reverse of `stored_time`."""
+    return datetime.fromisoformat(text)
+
+
+class UuidColumn(TypeDecorator[UUID]):
+    """A UUID; accepts and returns `uuid.UUID`."""
+
+    impl = CHAR(36)
+    cache_ok = True
+
+    def load_dialect_impl(self, dialect: Dialect) -> TypeEngine[Any]:
+        return dialect.type_descriptor(PostgresUuid(as_uuid=True) if dialect.name == "postgresql" else CHAR(36))
+
+    def process_bind_param(self, value: UUID | None, dialect: Dialect) -> Any:
+        return value if value is None or dialect.name == "postgresql" else str(value)
+
+    def process_result_value(self, value: Any, dialect: Dialect) -> UUID | None:
+        return value if value is None or isinstance(value, UUID) else UUID(value)
+
+
+class TimeColumn(TypeDecorator[datetime]):
+    """A moment in UTC; accepts and returns aware `datetime`."""
+
+    impl = CHAR(27)
+    cache_ok = True
+
+    def load_dialect_impl(self, dialect: Dialect) -> TypeEngine[Any]:
+        return dialect.type_descriptor(TIMESTAMP(timezone=True) if dialect.name == "postgresql" else CHAR(27))
+
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> Any:
+        if value is None or dialect.name == "postgresql":
+            return value
+        return stored_time(value)
+
+    def process_result_value(self, value: Any, dialect: Dialect) -> datetime | None:
+        return read_time(value) if isinstance(value, str) else value
+
+
+class JsonColumn(TypeDecorator[Any]):
+    """JSON stored as text and passed through as text on read paths. Python `None` is SQL null."""
+
+    impl = Text
+    cache_ok = True
+
+    def load_dialect_impl(self, dialect: Dialect) -> TypeEngine[Any]:
+        return dialect.type_descriptor(JSON(none_as_null=True) if dialect.name == "postgresql" else Text())
+
+    def process_bind_param(self, value: Any, dialect: Dialect) -> Any:
+        if value is None or dialect.name == "postgresql":
+            return value
+        return orjson.dumps(value).decode()
+
+    def process_result_value(self, value: Any, dialect: Dialect) -> Any:
+        return orjson.loads(value) if isinstance(value, str) else value
+
+
+class EnumColumn(TypeDecorator[enum.Enum]):
+    """An enum stored as its value. Not a database enum: a new member is no migration."""
+
+    impl = Text
+    cache_ok = True
+
+    def __init__(self, kind: type[enum.Enum]) -> None:
+        super().__init__()
+        self.kind = kind
+
+    def process_bind_param(self, value: Any, dialect: Dialect) -> Any:
+        return value.value if isinstance(value, enum.Enum) else value
+
+    def process_result_value(self, value: Any, dialect: Dialect) -> Any:
+        return value if value is None else self.kind(value)
+
+    def coerce_compared_value(self, op: Any, value: Any) -> EnumColumn:
+        return self
