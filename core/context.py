@@ -23,7 +23,7 @@ class Effects:
         self.headers.append((name, value))
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, kw_only=True)
 class Context:
     """One explicit argument instead of globals. Built by the transport, once per request.
 

@@ -35,7 +35,7 @@ class Statement:
         compiled: Any = clause.compile(dialect=dialect)
         self.text: str = str(compiled)
         names: Sequence[str] = compiled.positiontup if compiled.positional else list(compiled.binds)
-        self._binds = [_bind(name, compiled.binds[name], dialect) for name in names]
+        self._binds = [_bind(compiled.binds[name], dialect) for name in names]
 
     def values(self, arguments: Mapping[str, object]) -> list[object]:
         """The parameters in the order of the text, converted to stored form."""
@@ -46,14 +46,14 @@ class Statement:
         return await store.fetch(self.text, self.values(arguments))
 
 
-def _bind(name: str, parameter: Any, dialect: Dialect) -> Callable[[Mapping[str, object]], object]:
+def _bind(parameter: Any, dialect: Dialect) -> Callable[[Mapping[str, object]], object]:
     """How to find one parameter's value: given by the caller, or a constant of the statement."""
     key: str = parameter.key
     processor = parameter.type.dialect_impl(dialect).bind_processor(dialect)
     if not parameter.required:
         constant = parameter.value if parameter.callable is None else parameter.callable()
         stored = processor(constant) if processor else constant
-        return lambda arguments: stored
+        return lambda _: stored
     if processor is None:
         return lambda arguments: arguments[key]
     return lambda arguments: processor(arguments[key])

@@ -25,8 +25,10 @@ class Runner(Protocol):
     """Queues runs and keeps schedules registered."""
 
     async def start(self, transaction: Transaction, run: NewRun) -> UUID:
-        """Queue a run as part of the caller's change; the run's id. Each call has its own id: when one with the same
-        `exclusive_key` is queued already, the new run is recorded as SKIPPED and says which one will do its work.
+        """Queue a run as part of the caller's change; the run's id, a new one for each call.
+
+        When one with the same `exclusive_key` is queued already, the new run is recorded as SKIPPED and says which one
+        will do its work.
         """
 
     async def register(self, transaction: Transaction, schedule_id: UUID) -> UUID:

@@ -47,7 +47,7 @@ class Services:
     token_lifetime: int = 3600
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, kw_only=True)
 class RequestContext(Context):
     """`core.context.Context` with the types that the layers below the resolvers do not know."""
 

@@ -13,7 +13,7 @@ from uuid import UUID
 
 import orjson
 from sqlalchemy import CHAR, JSON, TIMESTAMP, Text
-from sqlalchemy.dialects.postgresql import UUID as PostgresUuid
+from sqlalchemy.dialects import postgresql
 from sqlalchemy.engine import Dialect
 from sqlalchemy.types import TypeDecorator, TypeEngine
 
@@ -35,7 +35,7 @@ class UuidColumn(TypeDecorator[UUID]):
     cache_ok = True
 
     def load_dialect_impl(self, dialect: Dialect) -> TypeEngine[Any]:
-        return dialect.type_descriptor(PostgresUuid(as_uuid=True) if dialect.name == "postgresql" else CHAR(36))
+        return dialect.type_descriptor(postgresql.UUID(as_uuid=True) if dialect.name == "postgresql" else CHAR(36))
 
     def process_bind_param(self, value: UUID | None, dialect: Dialect) -> Any:
         return value if value is None or dialect.name == "postgresql" else str(value)
