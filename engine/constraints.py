@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import strawberry
@@ -17,6 +19,19 @@ from core.errors import Problem
     name="constraint",
     description="What is accepted beyond the type. `nullable: false`: may be left out, but not be null.",
 )
+class ConstraintDirective:
+    """`Constraint` as the schema shows it."""
+
+    min: int | None = strawberry.UNSET
+    max: int | None = strawberry.UNSET
+    min_length: int | None = strawberry.UNSET
+    max_length: int | None = strawberry.UNSET
+    pattern: str | None = strawberry.UNSET
+    one_of: list[str] | None = strawberry.UNSET
+    nullable: bool | None = strawberry.UNSET
+
+
+@dataclass(frozen=True, slots=True)
 class Constraint:
     """Bounds of one value; lengths count characters."""
 
@@ -25,8 +40,12 @@ class Constraint:
     min_length: int | None = None
     max_length: int | None = None
     pattern: str | None = None
-    one_of: list[str] | None = None
+    one_of: Sequence[str] | None = None
     nullable: bool | None = None
+
+    def directive(self) -> ConstraintDirective:
+        """For the schema."""
+        return ConstraintDirective(**{name: value for name, value in asdict(self).items() if value is not None})
 
     def problem(self, value: Any, path: tuple[str | int, ...]) -> Problem | None:
         """What is wrong with a given value, in the words and kinds that pydantic has for it."""
@@ -73,6 +92,6 @@ def constraint_of(declared: GraphQLArgument | GraphQLInputField) -> Constraint |
     """The constraint of a schema argument or input field, if it has one."""
     definition = (declared.extensions or {}).get("strawberry-definition")
     for directive in getattr(definition, "directives", ()):
-        if isinstance(directive, Constraint):
-            return directive
+        if isinstance(directive, ConstraintDirective):
+            return Constraint(**{name: value for name, value in vars(directive).items() if value is not strawberry.UNSET})
     return None

@@ -1,0 +1,1 @@
+"""The instruments domain: instruments, harvests, files and where they went (contract streamweave)."""

@@ -34,6 +34,10 @@ class UuidColumn(TypeDecorator[UUID]):
     impl = CHAR(36)
     cache_ok = True
 
+    @property
+    def python_type(self) -> type[UUID]:
+        return UUID
+
     def load_dialect_impl(self, dialect: Dialect) -> TypeEngine[Any]:
         return dialect.type_descriptor(postgresql.UUID(as_uuid=True) if dialect.name == "postgresql" else CHAR(36))
 

@@ -37,11 +37,13 @@ runs = Table(
 run_log = Table(
     "run_log",
     metadata,
-    Column("run_id", UuidColumn(), ForeignKey("runs.id", ondelete="CASCADE"), primary_key=True),
-    Column("line", Integer, primary_key=True),
+    key(),
+    Column("run_id", UuidColumn(), ForeignKey("runs.id", ondelete="CASCADE"), nullable=False),
+    Column("line", Integer, nullable=False),
     Column("at", TimeColumn(), nullable=False),
     Column("level", String(16), nullable=False),
     Column("message", Text, nullable=False),
+    UniqueConstraint("run_id", "line"),
 )
 
 audit_log = Table(

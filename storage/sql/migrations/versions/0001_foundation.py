@@ -257,13 +257,15 @@ def upgrade() -> None:
 
     op.create_table(
         "run_log",
+        sa.Column("id", types.UuidColumn(), nullable=False),
         sa.Column("run_id", types.UuidColumn(), nullable=False),
         sa.Column("line", sa.Integer(), nullable=False),
         sa.Column("at", types.TimeColumn(), nullable=False),
         sa.Column("level", sa.String(length=16), nullable=False),
         sa.Column("message", sa.Text(), nullable=False),
         sa.ForeignKeyConstraint(["run_id"], ["runs.id"], name=op.f("fk_run_log_run_id"), ondelete="CASCADE"),
-        sa.PrimaryKeyConstraint("run_id", "line", name=op.f("pk_run_log")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_run_log")),
+        sa.UniqueConstraint("run_id", "line", name=op.f("uq_run_log_run_id_line")),
     )
     op.create_table(
         "file_records",

@@ -1,0 +1,91 @@
+"""Total orders and the cursors that mark a place in them.
+
+Nulls come last, the key is the last term. A cursor carries the values of its row's sort terms and a fingerprint of the list it
+was made for: under another filter or order it is refused.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import hashlib
+from collections.abc import Sequence
+from typing import Any
+
+import orjson
+from sqlalchemy import ColumnElement, and_, bindparam, false, or_, tuple_
+from sqlalchemy.sql.sqltypes import NullType
+
+from core.errors import InvalidInput
+from engine.declare import Order
+
+RawType = NullType
+"""Cursor values are stored forms already; no converter may touch them."""
+
+
+def complete_order(order: Sequence[Order], key: ColumnElement[Any]) -> tuple[Order, ...]:
+    """The order with the key as its last term, in the direction of the first, so that one index serves it."""
+    if any(term.expression is key for term in order):
+        return tuple(order)
+    return (*order, Order(key, descending=bool(order) and order[0].descending))
+
+
+def sort_terms(order: Sequence[Order], *, backward: bool) -> list[ColumnElement[Any]]:
+    """What to put into ORDER BY; backward is the exact reverse."""
+    return [_sort_term(term, backward=backward) for term in order]
+
+
+def _sort_term(term: Order, *, backward: bool) -> ColumnElement[Any]:
+    directed = term.expression.desc() if term.descending != backward else term.expression.asc()
+    if not term.nullable:
+        return directed
+    return directed.nulls_first() if backward else directed.nulls_last()
+
+
+def beyond(order: Sequence[Order], nulls: Sequence[bool], *, backward: bool) -> ColumnElement[bool]:
+    """The rows after (backward: before) the place whose values are bound as `place_0`, `place_1` and so on.
+
+    `nulls` says which of these values are null; they choose the form of the predicate.
+    """
+    values = [bindparam(f"place_{index}", type_=RawType()) for index in range(len(order))]
+    if not any(term.nullable for term in order) and len({term.descending for term in order}) == 1:
+        left, right = tuple_(*(term.expression for term in order)), tuple_(*values)
+        return left < right if order[0].descending != backward else left > right
+    choices: list[ColumnElement[bool]] = []
+    equal: list[ColumnElement[bool]] = []
+    for term, value, is_null in zip(order, values, nulls, strict=True):
+        choices.append(and_(*equal, _beyond_term(term, value, is_null=is_null, backward=backward)))
+        equal.append(term.expression.is_(None) if is_null else term.expression == value)
+    return or_(*choices)
+
+
+def _beyond_term(term: Order, value: ColumnElement[Any], *, is_null: bool, backward: bool) -> ColumnElement[bool]:
+    if is_null:
+        return term.expression.is_not(None) if backward else false()
+    further = term.expression < value if term.descending != backward else term.expression > value
+    return or_(further, term.expression.is_(None)) if term.nullable and not backward else further
+
+
+def fingerprint(*parts: object) -> str:
+    """A short name of a list under its filter and order."""
+    return hashlib.blake2b(orjson.dumps(parts, default=str), digest_size=6).hexdigest()
+
+
+def encode_cursor(mark: str, values: Sequence[Any]) -> str:
+    """Opaque text; the values are the row's own, in stored form."""
+    return base64.urlsafe_b64encode(orjson.dumps([mark, *values], default=str)).rstrip(b"=").decode()
+
+
+def decode_cursor(text: str, mark: str, terms: int, field: str) -> list[Any]:
+    """The values of the place. `InvalidInput` for a cursor of another list and for anything that is none."""
+    try:
+        parts = orjson.loads(base64.b64decode(text + "=" * (-len(text) % 4), altchars=b"-_", validate=True))
+    except (binascii.Error, ValueError) as error:
+        raise InvalidInput("not a cursor", field=field, value=text) from error
+    well_formed = isinstance(parts, list) and len(parts) == terms + 1
+    if not well_formed or not all(part is None or isinstance(part, str | int | float) for part in parts):
+        raise InvalidInput("not a cursor", field=field, value=text)
+    if parts[0] != mark:
+        raise InvalidInput("this cursor belongs to another list, filter or order", field=field, value=text)
+    values: list[Any] = parts[1:]
+    return values

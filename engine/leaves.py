@@ -1,0 +1,82 @@
+"""One leaf as an expression of generated code: what passes unchanged, what is converted, what a missing value means."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from graphql import GraphQLEnumType, GraphQLError, GraphQLLeafType
+
+from engine.levels import null_error
+from engine.operation import Leaves
+from engine.scalars import EXPECTED_CLASS, STORED_TO_WIRE
+
+SMALLEST_INT, LARGEST_INT = -(2**31), 2**31 - 1
+
+
+class Names:
+    """The objects that generated code may name. Their names are made here, so no text of a client gets into the code."""
+
+    def __init__(self) -> None:
+        self.bound: dict[str, Any] = {}
+
+    def bind(self, value: Any) -> str:
+        """A fresh name for the value."""
+        name = f"b{len(self.bound)}"
+        self.bound[name] = value
+        return name
+
+
+def serializer(leaf: GraphQLLeafType, leaves: Leaves) -> Callable[[Any], Any]:
+    """From a Python value to the wire."""
+    if isinstance(leaf, GraphQLEnumType):
+        return lambda value: leaves.enum(leaf.coerce_output_value(value))
+    return leaf.coerce_output_value
+
+
+def stored_converter(leaf: GraphQLLeafType, leaves: Leaves) -> Callable[[Any], Any] | None:
+    """From a stored value to the wire; None if they are the same."""
+    if isinstance(leaf, GraphQLEnumType):
+        return EnumSpelling(leaf, leaves).__getitem__
+    return STORED_TO_WIRE.get(leaf.name)
+
+
+class EnumSpelling(dict[Any, str]):
+    """Stored value → wire spelling."""
+
+    def __init__(self, leaf: GraphQLEnumType, leaves: Leaves) -> None:
+        super().__init__((getattr(value.value, "value", value.value), leaves.enum(name)) for name, value in leaf.values.items())
+        self._leaf = leaf
+
+    def __missing__(self, value: Any) -> str:
+        raise GraphQLError(f"Enum '{self._leaf.name}' cannot represent value: {value!r}")
+
+
+def expression(
+    raw: str,
+    leaf: GraphQLLeafType,
+    names: Names,
+    *,
+    label: str,
+    nullable: bool,
+    convert: Callable[[Any], Any] | None,
+    serialize: Callable[[Any], Any],
+) -> str:
+    """The code that reads one leaf. `raw` is the code that reads the value, `label` is `Type.field`."""
+
+    def rare(value: Any) -> Any:
+        if value is None:
+            if nullable:
+                return None
+            raise null_error(label)
+        return (convert or serialize)(value)
+
+    otherwise = names.bind(rare)
+    if convert is not None:
+        return f"({names.bind(convert)}(v) if (v := {raw}) is not None else {otherwise}(v))"
+    expected = EXPECTED_CLASS.get(leaf.name)
+    if expected is None:
+        return f"{otherwise}({raw})"
+    bounds = f" and {SMALLEST_INT} <= v <= {LARGEST_INT}" if leaf.name == "Int" else ""
+    absent = " or v is None" if nullable else ""
+    return f"(v if ((v := {raw}).__class__ is {expected.__name__}{bounds}){absent} else {otherwise}(v))"

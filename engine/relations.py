@@ -1,0 +1,295 @@
+"""Relations at work: from the keys of all parents of a level to their rows, in one statement per relation per level.
+
+Statements are composed with SQLAlchemy Core once per shape (roles of the viewer, filters given, direction) and kept as text.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+import orjson
+from sqlalchemy import ColumnElement, FromClause, Integer, Select, Text, bindparam, func, literal, null, select
+from sqlalchemy.engine import Dialect
+from sqlalchemy.sql.util import ClauseAdapter
+
+from core.context import Context
+from core.errors import InvalidInput, NotSupported
+from core.sql import Row, Statement
+from engine.connection import Page
+from engine.declare import DEFAULT_PAGE, Column, Many, One, Stored, Viewer, viewer_values
+from engine.keyset import beyond, complete_order, decode_cursor, encode_cursor, fingerprint, sort_terms
+
+
+@dataclass(slots=True)
+class Projection:
+    """The columns that a level reads. Whoever needs one asks for its index in the row; index 0 is the parent's position."""
+
+    columns: list[Column] = field(default_factory=list)
+
+    def index(self, column: Column | ColumnElement[Any]) -> int:
+        """Where the column stands in the row; asking twice reads it once."""
+        wanted = column if isinstance(column, Column) else Column(column)
+        for position, known in enumerate(self.columns):
+            if known.expression is wanted.expression and known.allowed is wanted.allowed:
+                return position + 1
+        self.columns.append(wanted)
+        return len(self.columns)
+
+    def select(self, viewer: Viewer, position: ColumnElement[Any]) -> Select[Any]:
+        """The SELECT list: the parent's position, then each column as this viewer may see it."""
+        shown = [position, *(_shown(column, viewer) for column in self.columns)]
+        return select(*(expression.label(f"c{index}") for index, expression in enumerate(shown)))
+
+
+def _shown(column: Column, viewer: Viewer) -> ColumnElement[Any]:
+    if column.allowed is None or column.allowed(viewer):
+        return column.expression
+    return null() if column.otherwise is None else literal(column.otherwise)
+
+
+def _parents(dialect: Dialect) -> FromClause:
+    """The parents' keys as a table (`key`: position, `value`: key), whatever their number: the text never changes."""
+    if dialect.name != "sqlite":
+        raise NotSupported(f"relations on {dialect.name}")
+    return func.json_each(bindparam("keys", type_=Text())).table_valued("key", "value")
+
+
+def _keys(keys: Sequence[Any]) -> str:
+    return orjson.dumps(keys, default=str).decode()
+
+
+class OneRelation:
+    """To one row by its key."""
+
+    def __init__(self, stored: Stored, one: One, projection: Projection, dialect: Dialect) -> None:
+        self.stored, self.one, self.projection, self.dialect = stored, one, projection, dialect
+        self._statements: dict[object, Statement] = {}
+        processor = stored.key.type.dialect_impl(dialect).bind_processor(dialect)
+        self._to_stored: Callable[[Any], Any] = processor or (lambda key: key)
+
+    async def fetch(self, ctx: Context, keys: Sequence[Any]) -> list[Row | None]:
+        """A row or None for each key (None stays None). Keys are Python values or stored ones."""
+        wanted = list(dict.fromkeys(self._to_stored(key) for key in keys if key is not None))
+        if not wanted:
+            return [None] * len(keys)
+        single = len(wanted) == 1
+        statement = self.statement(ctx.principals.shape, single=single)
+        given: dict[str, object] = {"key": wanted[0]} if single else {"keys": _keys(wanted)}
+        rows = await statement.fetch(ctx.sql, **given, **viewer_values(ctx.principals))
+        found = {wanted[row[0]]: row for row in rows}
+        return [None if key is None else found.get(self._to_stored(key)) for key in keys]
+
+    def statement(self, shape: tuple[tuple[str, str], ...], *, single: bool) -> Statement:
+        """By one key, or by all keys of a level."""
+        known = self._statements.get((shape, single))
+        if known is None:
+            known = self._statements[shape, single] = Statement(self._compose(Viewer(shape), single=single), self.dialect)
+        return known
+
+    def _compose(self, viewer: Viewer, *, single: bool) -> Select[Any]:
+        stored = self.stored
+        if single:
+            selected = self.projection.select(viewer, literal(0)).select_from(stored.table)
+            selected = selected.where(stored.key == bindparam("key", type_=Text()))
+        else:
+            parents = _parents(self.dialect)
+            selected = self.projection.select(viewer, parents.c.key)
+            selected = selected.select_from(parents.join(stored.table, stored.key == parents.c.value))
+        if self.one.live and stored.live is not None:
+            selected = selected.where(stored.live)
+        return selected.where(stored.visible(viewer))
+
+
+class Slice(NamedTuple):
+    """Which page is asked for: arguments, checked and with defaults."""
+
+    size: int
+    offset: int
+    backward: bool
+    place: tuple[Any, ...] | None
+    """The sort values of the cursor's row, if there is a cursor."""
+
+
+class Shape(NamedTuple):
+    """All that decides the text of a statement."""
+
+    viewer: tuple[tuple[str, str], ...]
+    filters: tuple[str, ...]
+    deleted: bool
+    backward: bool = False
+    nulls: tuple[bool, ...] | None = None
+    offset: bool = False
+
+
+class ManyRelation:
+    """To pages of rows, for all parents of a level at once, or at the root."""
+
+    def __init__(self, name: str, stored: Stored, many: Many, projection: Projection, dialect: Dialect) -> None:
+        self.name, self.stored, self.many, self.projection, self.dialect = name, stored, many, projection, dialect
+        self.order = complete_order(many.order, stored.key)
+        self._marks: tuple[int, ...] | None = None
+        self._statements: dict[tuple[str, Shape], Statement] = {}
+
+    def with_cursors(self) -> None:
+        """Also read what cursors are made of."""
+        self._marks = tuple(self.projection.index(term.expression) for term in self.order)
+
+    async def pages(
+        self, ctx: Context, keys: Sequence[Any] | None, arguments: Mapping[str, Any], *, rows: bool = True, count: bool = False
+    ) -> list[Page]:
+        """One page per parent key (at the root: `keys` is None, one page). `rows` and `count` say what is wanted of it."""
+        mark = self._mark(arguments)
+        wanted = self._slice(arguments, mark)
+        positions, unique = _unique(keys)
+        found = await self._rows(ctx, unique, arguments, wanted) if rows else {}
+        totals = await self._totals(ctx, unique, arguments) if count else {}
+        pages = [
+            self._page(found.get(position, []), wanted, mark, totals.get(position, 0 if count else None))
+            for position in range(len(unique) if unique is not None else 1)
+        ]
+        return [pages[position] for position in positions]
+
+    async def _rows(
+        self, ctx: Context, keys: Sequence[Any] | None, arguments: Mapping[str, Any], wanted: Slice
+    ) -> dict[int, list[Row]]:
+        nulls = None if wanted.place is None else tuple(value is None for value in wanted.place)
+        shape = Shape(
+            ctx.principals.shape,
+            self._given(arguments),
+            bool(arguments.get("include_deleted")),
+            wanted.backward,
+            nulls,
+            wanted.offset > 0,
+        )
+        values = {"limit": wanted.size + 1, "offset": wanted.offset, **self._values(ctx, keys, arguments)}
+        values.update({f"place_{index}": value for index, value in enumerate(wanted.place or ())})
+        rows = await self.statement("rows", shape).fetch(ctx.sql, **values)
+        if keys is None:
+            return {0: rows}
+        grouped: dict[int, list[Row]] = {}
+        for row in rows:
+            grouped.setdefault(row[0], []).append(row)
+        return grouped
+
+    async def _totals(self, ctx: Context, keys: Sequence[Any] | None, arguments: Mapping[str, Any]) -> dict[int, int]:
+        shape = Shape(ctx.principals.shape, self._given(arguments), bool(arguments.get("include_deleted")))
+        rows = await self.statement("count", shape).fetch(ctx.sql, **self._values(ctx, keys, arguments))
+        return {row[0]: row[1] for row in rows}
+
+    async def batch(self, ctx: Context, arguments: Mapping[str, Any], after: Row | None) -> list[Row]:
+        """The next rows of a stream, beyond the last one delivered; empty at the end."""
+        assert self._marks is not None
+        place = None if after is None else tuple(after[index] for index in self._marks)
+        wanted = Slice(self.many.batch - 1, 0, backward=False, place=place)
+        return (await self._rows(ctx, None, arguments, wanted)).get(0, [])
+
+    def statement(self, what: str, shape: Shape) -> Statement:
+        """The statement for that shape, composed when it is first needed."""
+        known = self._statements.get((what, shape))
+        if known is None:
+            compose = self._compose_rows if what == "rows" else self._compose_count
+            known = self._statements[what, shape] = Statement(compose(shape), self.dialect)
+        return known
+
+    # --- composing ---------------------------------------------------------------------------------------------------
+
+    def _compose_rows(self, shape: Shape) -> Select[Any]:
+        viewer = Viewer(shape.viewer)
+        if self.many.parent is None:
+            selected = self.projection.select(viewer, literal(0)).select_from(self.stored.table)
+            return self._page_of(selected, shape, lambda clause: clause)
+        parents, other = _parents(self.dialect), self.stored.table.alias("page")
+        adapt = ClauseAdapter(other).traverse
+        page = select(adapt(self.stored.key)).where(adapt(self.many.parent) == parents.c.value)
+        page = self._page_of(page, shape, adapt).correlate(parents)
+        selected = self.projection.select(viewer, parents.c.key)
+        selected = selected.select_from(parents.join(self.stored.table, self.stored.key.in_(page)))
+        return selected.order_by(parents.c.key, *sort_terms(self.order, backward=shape.backward))
+
+    def _page_of(self, selected: Select[Any], shape: Shape, adapt: Callable[[Any], Any]) -> Select[Any]:
+        conditions = self._conditions(shape)
+        if shape.nulls is not None:
+            conditions.append(beyond(self.order, shape.nulls, backward=shape.backward))
+        selected = selected.where(*(adapt(condition) for condition in conditions))
+        selected = selected.order_by(*(adapt(term) for term in sort_terms(self.order, backward=shape.backward)))
+        selected = selected.limit(bindparam("limit", type_=Integer()))
+        return selected.offset(bindparam("offset", type_=Integer())) if shape.offset else selected
+
+    def _compose_count(self, shape: Shape) -> Any:
+        conditions = self._conditions(shape)
+        if self.many.parent is None:
+            return select(literal(0), func.count()).select_from(self.stored.table).where(*conditions)
+        parents = _parents(self.dialect)
+        counted = select(func.count()).select_from(self.stored.table)
+        counted = counted.where(self.many.parent == parents.c.value, *conditions).correlate(parents)
+        return select(parents.c.key, counted.scalar_subquery())
+
+    def _conditions(self, shape: Shape) -> list[ColumnElement[bool]]:
+        conditions = [self.stored.visible(Viewer(shape.viewer))]
+        if self.stored.live is not None and not shape.deleted:
+            conditions.append(self.stored.live)
+        for name in shape.filters:
+            argument = self.many.arguments[name]
+            assert argument.column is not None
+            assert argument.predicate is not None
+            conditions.append(argument.predicate(bindparam(f"filter_{name}", type_=argument.column.type)))
+        return conditions
+
+    # --- arguments ---------------------------------------------------------------------------------------------------
+
+    def _given(self, arguments: Mapping[str, Any]) -> tuple[str, ...]:
+        return tuple(
+            name
+            for name, declared in self.many.arguments.items()
+            if declared.predicate is not None and arguments.get(name) is not None
+        )
+
+    def _values(self, ctx: Context, keys: Sequence[Any] | None, arguments: Mapping[str, Any]) -> dict[str, Any]:
+        values: dict[str, Any] = viewer_values(ctx.principals)
+        values.update({f"filter_{name}": arguments[name] for name in self._given(arguments)})
+        if keys is not None:
+            values["keys"] = _keys(keys)
+        return values
+
+    def _mark(self, arguments: Mapping[str, Any]) -> str:
+        return fingerprint(self.name, [(name, arguments[name]) for name in self._given(arguments)])
+
+    def _slice(self, arguments: Mapping[str, Any], mark: str) -> Slice:
+        first, last = arguments.get("first"), arguments.get("last")
+        after, before, offset = arguments.get("after"), arguments.get("before"), arguments.get("offset")
+        if first is not None and last is not None:
+            raise InvalidInput("give first or last, not both", field="last", value=last)
+        if offset is not None and (after is not None or before is not None or last is not None):
+            raise InvalidInput("offset goes with first only, not with a cursor or last", field="offset", value=offset)
+        if after is not None and (before is not None or last is not None):
+            raise InvalidInput("after goes with first, before goes with last", field="after", value=after)
+        if before is not None and first is not None:
+            raise InvalidInput("before goes with last", field="before", value=before)
+        backward = last is not None or before is not None
+        cursor, field_name = (before, "before") if backward else (after, "after")
+        place = None if cursor is None else tuple(decode_cursor(cursor, mark, len(self.order), field_name))
+        size = last if last is not None else first if first is not None else DEFAULT_PAGE
+        return Slice(min(size, self.many.largest_page), offset or 0, backward, place)
+
+    def _page(self, rows: Sequence[Row], wanted: Slice, mark: str, total: int | None) -> Page:
+        more = len(rows) > wanted.size
+        nodes = rows[: wanted.size]
+        if wanted.backward:
+            nodes = nodes[::-1]
+        behind = wanted.place is not None or wanted.offset > 0
+        has_next, has_previous = (behind, more) if wanted.backward else (more, behind)
+        return Page(nodes, has_next, has_previous, wanted.offset, wanted.size, lambda row: self._cursor(mark, row), total)
+
+    def _cursor(self, mark: str, row: Row) -> str:
+        assert self._marks is not None
+        return encode_cursor(mark, [row[index] for index in self._marks])
+
+
+def _unique(keys: Sequence[Any] | None) -> tuple[Sequence[int], list[Any] | None]:
+    """For each parent the position of its page, and the distinct keys."""
+    if keys is None:
+        return (0,), None
+    positions: dict[Any, int] = {}
+    return [positions.setdefault(key, len(positions)) for key in keys], list(positions)

@@ -1,0 +1,92 @@
+"""The graph's own scalars, and how stored values become their wire form without passing through Python objects."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import date, datetime
+from typing import TYPE_CHECKING, Any, NewType
+from uuid import UUID
+
+import orjson
+import strawberry
+from graphql import GraphQLError
+from strawberry.types.scalar import ScalarDefinition
+
+from core.clock import wire_time
+
+if TYPE_CHECKING:
+    Long = int
+    JSON = Any
+else:
+    Long = NewType("Long", int)
+    JSON = strawberry.scalars.JSON
+
+SMALLEST_LONG, LARGEST_LONG = -(2**63), 2**64 - 1
+
+
+def _long(value: object) -> int:
+    if isinstance(value, bool) or not isinstance(value, int):
+        raise GraphQLError(f"Long cannot represent non-integer value: {value!r}")
+    if not SMALLEST_LONG <= value <= LARGEST_LONG:
+        raise GraphQLError(f"Long cannot represent a value outside -2^63 to 2^64-1: {value!r}")
+    return value
+
+
+def _time(value: object) -> datetime:
+    if not isinstance(value, str):
+        raise GraphQLError(f"DateTime cannot represent non-string value: {value!r}")
+    try:
+        moment = datetime.fromisoformat(value)
+    except ValueError as error:
+        raise GraphQLError(f"DateTime cannot represent {value!r}: write it as 2026-11-21T00:29:27Z") from error
+    if moment.tzinfo is None:
+        raise GraphQLError(f"DateTime needs a time zone: {value!r}")
+    return moment
+
+
+def _uuid(value: object) -> UUID:
+    try:
+        return value if isinstance(value, UUID) else UUID(str(value))
+    except ValueError as error:
+        raise GraphQLError(f"UUID cannot represent {value!r}") from error
+
+
+def _scalar(name: str, description: str, serialize: Callable[[Any], Any], parse: Callable[[Any], Any]) -> ScalarDefinition:
+    return strawberry.scalar(name=name, description=description, serialize=serialize, parse_value=parse)
+
+
+SCALARS: dict[object, ScalarDefinition] = {
+    Long: _scalar("Long", "An exact integer from -2^63 to 2^64-1, a JSON number.", _long, _long),
+    datetime: _scalar(
+        "DateTime", "A moment in UTC, RFC 3339 with microseconds: `2026-11-21T00:29:27.495180Z`.", wire_time, _time
+    ),
+    date: _scalar("Date", "A calendar day: `2026-11-21`.", date.isoformat, date.fromisoformat),
+    UUID: _scalar("UUID", "A UUID, lower case with hyphens.", str, _uuid),
+}
+
+
+def stored_time_to_wire(stored: Any) -> str:
+    """From the fixed-width stored text (or a driver's datetime) to the wire: the fraction goes if it is exactly zero."""
+    if stored.__class__ is not str:
+        return wire_time(stored)
+    return stored if stored[19:26] != ".000000" else stored[:19] + "Z"
+
+
+STORED_TO_WIRE: dict[str, Callable[[Any], Any]] = {
+    "DateTime": stored_time_to_wire,
+    "Boolean": bool,  # SQLite has 0 and 1
+    "JSON": orjson.Fragment,
+}
+"""Scalars whose stored form is not their wire form; every other one passes unchanged if it is of the expected class."""
+
+EXPECTED_CLASS: dict[str, type] = {
+    "String": str,
+    "ID": str,
+    "UUID": str,
+    "Date": str,
+    "Int": int,
+    "Long": int,
+    "Float": float,
+    "Boolean": bool,
+}
+"""What a leaf has to be to pass unchanged; anything else goes through the scalar's own serializer."""

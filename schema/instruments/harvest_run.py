@@ -1,0 +1,42 @@
+"""HarvestRun: one harvest of an instrument, from the queue to its end."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from uuid import UUID
+
+from core.vocabulary import RunState
+from engine.connection import Connection
+from engine.declare import Node, ascending, column, many, one, stored
+from engine.scalars import JSON
+from schema.instruments.access import for_admins, harvest_runs
+from schema.instruments.refs import HarvestScheduleRef, InstrumentRef
+from storage.sql.tables import run_log, runs
+
+
+@stored(run_log, visible=for_admins)
+class RunLogLine:
+    """One line of a run's log."""
+
+    line: int = column(run_log.c.line, "Position in the log, from 1.")
+    at: datetime = column(run_log.c.at, "When it was written.")
+    level: str = column(run_log.c.level, "`info`, `warning` or `error`.")
+    message: str = column(run_log.c.message, "What happened, in words.")
+
+
+@stored(runs, visible=harvest_runs)
+class HarvestRun(Node):
+    """One harvest: it lists an instrument's files and copies what is new."""
+
+    local_id: UUID = column(runs.c.id, "The run's id; `flow_run_id` in REST.")
+    state: RunState = column(runs.c.state, "Where it stands.")
+    message: str | None = column(runs.c.message, "How it ended, in words: why it failed or was skipped.")
+    progress: JSON | None = column(runs.c.progress, "Files and bytes: found, new, done, failed, skipped.")
+    attempt: int = column(runs.c.attempt, "How often it was begun; more than once if a worker died.")
+    schedule: HarvestScheduleRef | None = one(runs.c.subject_id, "The schedule it was started for.")
+    instrument: InstrumentRef | None = one(runs.c.target_id, "The instrument it harvests.")
+    scheduled_for: datetime | None = column(runs.c.scheduled_for, "The cron time that fired it; null when triggered by hand.")
+    created_at: datetime = column(runs.c.created_at, "When it was queued.")
+    started_at: datetime | None = column(runs.c.started_at, "When a worker began.")
+    finished_at: datetime | None = column(runs.c.finished_at, "When it ended.")
+    log: Connection[RunLogLine] = many(ascending(run_log.c.line), "What it did, line by line.", parent=run_log.c.run_id)

@@ -1,0 +1,123 @@
+"""The domain's root fields for reading: one row by its id, lists by pages, whole lists as row streams."""
+
+from __future__ import annotations
+
+from uuid import UUID
+
+import strawberry
+
+from core.identity import INSTRUMENTS
+from core.policy import Verb
+from engine.connection import Connection
+from engine.declare import lookup, many, own_row, stream
+from schema.instruments.access import may
+from schema.instruments.file_record import FileRecord
+from schema.instruments.harvest_run import HarvestRun
+from schema.instruments.instrument import Instrument
+from schema.instruments.orders import (
+    DELETED,
+    FILES_OF_INSTRUMENT,
+    INSTRUMENTS_BY_AGE,
+    NEWEST_FILES,
+    NEWEST_RUNS,
+    NEWEST_TRANSFERS,
+    RUNS_IN_STATE,
+    SCHEDULES_BY_AGE,
+    SERVICE_ACCOUNTS_BY_AGE,
+    STORAGE_LOCATIONS_BY_AGE,
+    TRANSFERS_OF_FILE,
+)
+from schema.instruments.schedule import HarvestSchedule
+from schema.instruments.service_account import ServiceAccount
+from schema.instruments.storage_location import StorageLocation
+from schema.instruments.transfer import Transfer
+from schema.instruments.user import User
+
+_instruments, _accounts = may(Verb.LIST, "instrument"), may(Verb.LIST, "service account")
+_locations, _schedules = may(Verb.LIST, "storage location"), may(Verb.LIST, "schedule")
+_files, _transfers, _runs = may(Verb.LIST, "file"), may(Verb.LIST, "transfer"), may(Verb.LIST, "harvest run")
+
+
+@strawberry.type
+class InstrumentsQuery:
+    """Reading, by row and by page."""
+
+    me: User | None = own_row(
+        INSTRUMENTS, "The person whose credentials came with the request.", guard=may(Verb.READ, "account")
+    )
+    instrument: Instrument | None = lookup(UUID, "An instrument.", guard=may(Verb.READ, "instrument"))
+    instruments: Connection[Instrument] = many(
+        INSTRUMENTS_BY_AGE,
+        "Instruments, in the order of their registration.",
+        guard=_instruments,
+        arguments=DELETED,
+    )
+    service_account: ServiceAccount | None = lookup(UUID, "A service account.", guard=may(Verb.READ, "service account"))
+    service_accounts: Connection[ServiceAccount] = many(
+        SERVICE_ACCOUNTS_BY_AGE,
+        "Service accounts, in the order of their registration.",
+        guard=_accounts,
+        arguments=DELETED,
+    )
+    storage_location: StorageLocation | None = lookup(UUID, "A storage location.", guard=may(Verb.READ, "storage location"))
+    storage_locations: Connection[StorageLocation] = many(
+        STORAGE_LOCATIONS_BY_AGE,
+        "Storage locations, in the order of their registration.",
+        guard=_locations,
+        arguments=DELETED,
+    )
+    schedule: HarvestSchedule | None = lookup(UUID, "A harvest schedule.", guard=may(Verb.READ, "schedule"))
+    schedules: Connection[HarvestSchedule] = many(
+        SCHEDULES_BY_AGE,
+        "Harvest schedules, in the order of their creation.",
+        guard=_schedules,
+        arguments=DELETED,
+    )
+    file: FileRecord | None = lookup(UUID, "A file that you may see.", guard=may(Verb.READ, "file"))
+    files: Connection[FileRecord] = many(
+        NEWEST_FILES,
+        "Files that you may see, newest discovery first.",
+        guard=_files,
+        arguments=FILES_OF_INSTRUMENT,
+    )
+    transfer: Transfer | None = lookup(UUID, "An attempt to copy a file that you may see.", guard=may(Verb.READ, "transfer"))
+    transfers: Connection[Transfer] = many(
+        NEWEST_TRANSFERS,
+        "Attempts to copy files that you may see, newest first.",
+        guard=_transfers,
+        arguments=TRANSFERS_OF_FILE,
+    )
+    harvest_run: HarvestRun | None = lookup(UUID, "A harvest.", guard=may(Verb.READ, "harvest run"))
+    harvest_runs: Connection[HarvestRun] = many(NEWEST_RUNS, "Harvests, newest first.", guard=_runs, arguments=RUNS_IN_STATE)
+
+
+@strawberry.type
+class InstrumentsSubscription:
+    """Whole lists as row streams: batches of rows until the list ends."""
+
+    all_instruments: list[Instrument] = stream(INSTRUMENTS_BY_AGE, "Every instrument.", guard=_instruments, arguments=DELETED)
+    all_service_accounts: list[ServiceAccount] = stream(
+        SERVICE_ACCOUNTS_BY_AGE,
+        "Every service account.",
+        guard=_accounts,
+        arguments=DELETED,
+    )
+    all_storage_locations: list[StorageLocation] = stream(
+        STORAGE_LOCATIONS_BY_AGE,
+        "Every storage location.",
+        guard=_locations,
+        arguments=DELETED,
+    )
+    all_schedules: list[HarvestSchedule] = stream(SCHEDULES_BY_AGE, "Every schedule.", guard=_schedules, arguments=DELETED)
+    all_files: list[FileRecord] = stream(
+        NEWEST_FILES,
+        "Every file that you may see, newest discovery first.",
+        guard=_files,
+        arguments=FILES_OF_INSTRUMENT,
+    )
+    all_transfers: list[Transfer] = stream(
+        NEWEST_TRANSFERS,
+        "Every attempt to copy a file that you may see, newest first.",
+        guard=_transfers,
+        arguments=TRANSFERS_OF_FILE,
+    )

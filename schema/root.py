@@ -1,0 +1,42 @@
+"""The roots: every domain's fields side by side, and the built schema."""
+
+from __future__ import annotations
+
+import strawberry
+from strawberry.schema.config import StrawberryConfig
+
+from core.context import Context
+from core.errors import Unauthenticated
+from engine.constraints import ConstraintDirective
+from engine.declare import Node, node_lookup
+from engine.scalars import SCALARS
+from schema.instruments.queries import InstrumentsQuery, InstrumentsSubscription
+
+
+def _signed_in(ctx: Context) -> None:
+    if not ctx.principals:
+        raise Unauthenticated
+
+
+@strawberry.type(description="Everything that can be read.")
+class Query(InstrumentsQuery):
+    """Fields of all domains."""
+
+    node: Node | None = node_lookup(
+        "Any one thing, by its global id; null if it is not there or not for you.", guard=_signed_in
+    )
+
+
+@strawberry.type(description="Streams of rows and events.")
+class Subscription(InstrumentsSubscription):
+    """Fields of all domains."""
+
+
+def build_schema() -> strawberry.Schema:
+    """The Strawberry schema of all domains."""
+    return strawberry.Schema(
+        query=Query,
+        subscription=Subscription,
+        schema_directives=[ConstraintDirective],
+        config=StrawberryConfig(scalar_map=SCALARS),
+    )

@@ -1,0 +1,1 @@
+"""Places that keep files: one protocol and an adapter per kind of place."""
