@@ -33,6 +33,7 @@ _RULES: dict[str, dict[str, dict[Verb, frozenset[str]]]] = {
         "instrument": {verb: _EVERYONE if verb is Verb.LIST else _ADMINS for verb in Verb},
         "storage location": {verb: _EVERYONE if verb is Verb.LIST else _ADMINS for verb in Verb},
         "service account": dict.fromkeys(Verb, _ADMINS),
+        "service account password": {Verb.READ: _ADMINS},
         "schedule": dict.fromkeys(Verb, _ADMINS),
         "harvest run": {Verb.LIST: _ADMINS, Verb.READ: _ADMINS},
         "configuration": {Verb.READ: _ADMINS},

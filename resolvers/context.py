@@ -6,12 +6,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
+from uuid import UUID
 
 from core.context import Context
-from core.identity import Principal
 from core.secrets import Keyring, Secret
 from jobs.runner import Runner
-from storage.sql.database import Database
+from storage.sql.database import Database, Transaction
 
 
 class Passwords(Protocol):
@@ -27,11 +27,18 @@ class Passwords(Protocol):
 class Tokens(Protocol):
     """Signed access tokens of the instruments domain."""
 
-    def issue(self, user: Principal, credentials_version: int) -> str:
+    def issue(self, subject: UUID, credentials_version: int) -> str:
         """A new token."""
 
-    async def revoke(self, token: str) -> None:
-        """Refuse this token from now on."""
+    async def revoke(self, transaction: Transaction, token_id: str) -> None:
+        """Refuse the token with this id (`Principal.credential`) from now on. Revoking it twice is no error."""
+
+
+class SessionCookie(Protocol):
+    """Writes the `Set-Cookie` header of the instruments domain."""
+
+    def __call__(self, token: str | None) -> str:
+        """A header that sets the token, or removes it when there is none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,10 +48,9 @@ class Services:
     keyring: Keyring
     passwords: Passwords
     tokens: Tokens
+    session_cookie: SessionCookie
     runner: Runner
     allowed_roots: Sequence[Path]
-    cookie_secure: bool = True
-    token_lifetime: int = 3600
 
 
 @dataclass(slots=True, kw_only=True)

@@ -1,0 +1,131 @@
+"""What all rows of the instruments domain share: audited creation and change, soft deletion, restoration.
+
+The rules are contract streamweave §1 and §3 ("Soft delete"); what is special about one kind of row is in its own module.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from uuid import UUID, uuid4
+
+import orjson
+from sqlalchemy import ColumnElement, Table, exists, select, true
+from sqlalchemy.engine import RowMapping
+
+from core.errors import NotFound
+from core.identity import INSTRUMENTS, Principal
+from core.vocabulary import AuditAction
+from resolvers import audit
+from resolvers.context import RequestContext
+from storage.sql.database import Transaction
+from storage.sql.tables import instruments, memberships, schedules, service_accounts, storage_locations, users
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """One kind of row: its table, its name in policy and messages, and which rows of the table belong to this domain."""
+
+    table: Table
+    name: str
+    scope: ColumnElement[bool] | None = None
+
+    @property
+    def noun(self) -> str:
+        """As a sentence begins: `Storage location`."""
+        return self.name.capitalize()
+
+    @property
+    def entity(self) -> str:
+        """As the audit log says it: `storage_location`."""
+        return self.name.replace(" ", "_")
+
+
+INSTRUMENT = Kind(instruments, "instrument")
+SERVICE_ACCOUNT = Kind(service_accounts, "service account")
+STORAGE_LOCATION = Kind(storage_locations, "storage location")
+SCHEDULE = Kind(schedules, "schedule")
+USER = Kind(
+    users,
+    "user",
+    scope=exists().where(memberships.c.user_id == users.c.id, memberships.c.domain == INSTRUMENTS),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """One change under way: its transaction, who makes it, and when."""
+
+    tx: Transaction
+    actor: Principal | None
+    at: datetime
+
+    async def live(self, kind: Kind, key: UUID) -> RowMapping:
+        """The row; `NotFound` if it is deleted or never was."""
+        return await self._row(kind, key, kind.table.c.deleted_at.is_(None), f"{kind.noun} not found")
+
+    async def create(self, kind: Kind, **values: Any) -> UUID:
+        """Add a row; its new key."""
+        key = uuid4()
+        await self.tx.insert(kind.table, id=key, created_at=self.at, updated_at=self.at, **values)
+        await self.audit(AuditAction.CREATE, kind, key)
+        return key
+
+    async def update(
+        self, kind: Kind, row: RowMapping, sent: Mapping[str, object], columns: Mapping[str, object] | None = None
+    ) -> None:
+        """Store what differs and log what was sent; `{}` does neither. `columns` when fields are stored in another form."""
+        if not sent:
+            return
+        stored = sent if columns is None else columns
+        different = {name: value for name, value in stored.items() if not _same(row[name], value)}
+        if different:
+            await self.tx.update(kind.table, row["id"], **different, updated_at=self.at)
+        await self.audit(AuditAction.UPDATE, kind, row["id"], audit.changes_between(row, sent))
+
+    async def delete(self, kind: Kind, row: RowMapping, **also: Any) -> None:
+        """Hide a row until it is restored. Rows that refer to it keep doing so."""
+        disabled = {"enabled": False} if "enabled" in kind.table.c else {}
+        await self.tx.update(kind.table, row["id"], deleted_at=self.at, updated_at=self.at, **disabled, **also)
+        await self.audit(AuditAction.DELETE, kind, row["id"])
+
+    async def restore(self, kind: Kind, key: UUID, **also: Any) -> None:
+        """Bring a deleted row back. It stays disabled: whoever wants it to run again says so."""
+        row = await self._row(kind, key, kind.table.c.deleted_at.is_not(None), f"Deleted {kind.name} not found")
+        await self.tx.update(kind.table, row["id"], deleted_at=None, updated_at=self.at, **also)
+        await self.audit(AuditAction.RESTORE, kind, row["id"])
+
+    async def refers_to(self, kind: Kind, field: str, sent: Mapping[str, Any], row: RowMapping | None = None) -> None:
+        """`InvalidInput` unless the field names a live row. A reference that stays as it was may be to a deleted one (§3)."""
+        if field in sent and (row is None or sent[field] != row[field]):
+            await self.tx.must_exist(kind.table, sent[field], field=field, noun=kind.noun)
+
+    async def audit(self, action: AuditAction, kind: Kind, key: UUID, changes: audit.Changes | None = None) -> None:
+        """Log what this change did."""
+        await audit.record(
+            self.tx, self.actor, action, domain=INSTRUMENTS, entity=kind.entity, key=key, at=self.at, changes=changes
+        )
+
+    async def _row(self, kind: Kind, key: UUID, state: ColumnElement[bool], otherwise: str) -> RowMapping:
+        scope = true() if kind.scope is None else kind.scope
+        row = await self.tx.first(select(kind.table).where(kind.table.c.id == key, state, scope))
+        if row is None:
+            raise NotFound(otherwise)
+        return row
+
+
+@asynccontextmanager
+async def change(ctx: RequestContext, actor: Principal | None) -> AsyncIterator[Change]:
+    """A transaction in which rows are changed, all at one moment: the one when it was this writer's turn."""
+    async with ctx.sql.transaction() as transaction:
+        yield Change(transaction, actor, ctx.clock())
+
+
+def _same(stored: object, value: object) -> bool:
+    """Equal, and for JSON also spelled the same: to Python, `{"a": 1}` equals `{"a": true}`."""
+    if isinstance(stored, dict) and isinstance(value, dict):
+        return orjson.dumps(stored) == orjson.dumps(value)
+    return stored == value
