@@ -1,0 +1,368 @@
+"""The pages as a person gets them: a real Chromium, a real server, and no other host.
+
+Runs when Chromium and the assets (`make assets`) are there; with CI=true and SWITCHYARD_BROWSER_TESTS=1 they must be.
+"""
+
+import json
+import os
+import shutil
+import socket
+import subprocess
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from urllib.parse import parse_qs, urlsplit
+
+import httpx
+import pytest
+import uvicorn
+from graphql import build_schema, graphql
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+from websockets.sync.client import ClientConnection, connect
+
+from app.pages import BUNDLE, routes
+
+pytestmark = [pytest.mark.browser, pytest.mark.slow]
+
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+REQUIRED = os.environ.get("CI") == "true" and os.environ.get("SWITCHYARD_BROWSER_TESTS") == "1"
+PATIENCE = 30
+
+SCHEMA = build_schema("""
+    type Query { instruments: Instruments! }
+    type Instruments { nodes: [Instrument!]! }
+    type Instrument { name: String! files(first: Int): Files! }
+    type Files { nodes: [File!]! }
+    type File { filename: String! persistentId: String checksum: String transfers: Transfers! }
+    type Transfers { nodes: [Transfer!]! }
+    type Transfer { status: String! checksumVerified: Boolean }
+""")
+TRANSFER = {"status": "COMPLETED", "checksumVerified": True}
+FILE = {
+    "filename": "run-0042.tif",
+    "persistentId": "ark:/99999/fk4abc",
+    "checksum": "5d41402a",
+    "transfers": {"nodes": [TRANSFER]},
+}
+GRAPH = {"instruments": {"nodes": [{"name": "Titan Krios", "files": {"nodes": [FILE]}}]}}
+
+OPENAPI = {
+    "openapi": "3.1.0",
+    "info": {"title": "Switchyard", "version": "1.0.0", "description": "Five services, **one** graph."},
+    "tags": [{"name": "instruments", "description": "Instruments and their files."}],
+    "paths": {
+        "/api/instruments": {
+            "get": {
+                "tags": ["instruments"],
+                "operationId": "instruments_list",
+                "summary": "List the instruments",
+                "responses": {"200": {"description": "The instruments."}},
+            },
+            "post": {
+                "tags": ["instruments"],
+                "operationId": "instruments_create",
+                "summary": "Register an instrument",
+                "requestBody": {"content": {"application/json": {"schema": {"$ref": "#/components/schemas/Instrument"}}}},
+                "responses": {"201": {"description": "The new instrument."}},
+            },
+        },
+    },
+    "components": {
+        "schemas": {"Instrument": {"type": "object", "properties": {"name": {"type": "string"}}, "required": ["name"]}},
+        "securitySchemes": {"bearer": {"type": "http", "scheme": "bearer"}},
+    },
+}
+
+
+async def answer_graphql(request: Request) -> Response:
+    if request.headers.get("Origin") != str(request.base_url).rstrip("/"):
+        return JSONResponse({"errors": [{"message": "foreign origin"}]}, 403)
+    question = await request.json()
+    result = await graphql(SCHEMA, question["query"], GRAPH, variable_values=question.get("variables"))
+    return JSONResponse(result.formatted)
+
+
+async def answer_openapi(_: Request) -> Response:
+    return JSONResponse(OPENAPI)
+
+
+async def answer_instruments(_: Request) -> Response:
+    return JSONResponse([{"name": "Titan Krios"}])
+
+
+async def answer_me(request: Request) -> Response:
+    email = request.cookies.get("session")
+    return JSONResponse({"email": email}) if email else JSONResponse({"detail": "Unauthorized"}, 401)
+
+
+async def answer_login(request: Request) -> Response:
+    form = {name: values[0] for name, values in parse_qs((await request.body()).decode()).items()}
+    if form["password"] != "correct":
+        return JSONResponse({"detail": "LOGIN_BAD_CREDENTIALS"}, 400)
+    response = Response(status_code=204)
+    response.set_cookie("session", form["username"], httponly=True, samesite="lax")
+    return response
+
+
+async def answer_logout(_: Request) -> Response:
+    response = Response(status_code=204)
+    response.delete_cookie("session")
+    return response
+
+
+STUBS = [
+    Route("/graphql", answer_graphql, methods=["POST"]),
+    Route("/openapi.json", answer_openapi),
+    Route("/api/instruments", answer_instruments),
+]
+ACCOUNTS = [
+    Route("/users/me", answer_me),
+    Route("/auth/cookie/login", answer_login, methods=["POST"]),
+    Route("/auth/cookie/logout", answer_logout, methods=["POST"]),
+]
+
+
+@contextmanager
+def serving(app: Starlette) -> Iterator[str]:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        server = uvicorn.Server(uvicorn.Config(app, log_level="warning", ws="none", lifespan="off"))
+        thread = threading.Thread(target=server.run, args=([listener],))
+        thread.start()
+        try:
+            yield f"http://127.0.0.1:{listener.getsockname()[1]}"
+        finally:
+            server.should_exit = True
+            thread.join()
+
+
+@contextmanager
+def chromium(profile: Path) -> Iterator[str]:
+    """The address at which a headless Chromium takes DevTools commands."""
+    command = [
+        CHROMIUM,
+        "--headless",
+        "--disable-gpu",
+        "--disable-quic",
+        "--disable-dev-shm-usage",
+        "--disable-background-networking",
+        "--disable-component-update",
+        "--disable-sync",
+        "--no-first-run",
+        "--window-size=1400,1000",
+        "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1",
+        "--remote-debugging-port=0",
+        f"--user-data-dir={profile}",
+        *(["--no-sandbox"] if os.geteuid() == 0 else []),
+    ]
+    with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
+        try:
+            yield f"127.0.0.1:{debugging_port(profile)}"
+        finally:
+            process.kill()
+
+
+def debugging_port(profile: Path) -> str:
+    announced = profile / "DevToolsActivePort"
+    end = time.monotonic() + PATIENCE
+    while time.monotonic() < end:
+        if announced.exists() and (lines := announced.read_text().splitlines()):
+            return lines[0]
+        time.sleep(0.05)
+    raise AssertionError("Chromium did not start")
+
+
+class Tab:
+    """One page and its workers, by the DevTools protocol."""
+
+    def __init__(self, websocket: ClientConnection) -> None:
+        self._socket = websocket
+        self._sent = 0
+        self._events: list[dict] = []
+        self.call("Page.enable")
+        self._watch()
+
+    def call(self, method: str, **parameters: object) -> dict:
+        number = self._send(method, parameters)
+        while True:
+            message = json.loads(self._socket.recv(timeout=PATIENCE))
+            if message.get("id") == number and "sessionId" not in message:
+                assert "error" not in message, message
+                return message["result"]
+            self._note(message)
+
+    def open(self, address: str) -> None:
+        self.call("Page.navigate", url=address)
+        self.until("document.readyState === 'complete'")
+
+    def run(self, script: str) -> object:
+        answer = self.call("Runtime.evaluate", expression=script, awaitPromise=True, returnByValue=True)
+        assert "exceptionDetails" not in answer, answer
+        return answer["result"].get("value")
+
+    def until(self, condition: str) -> None:
+        end = time.monotonic() + PATIENCE
+        while not self.run(f"Boolean({condition})"):
+            assert time.monotonic() < end, f"never true: {condition}; complaints: {self.complaints}"
+            time.sleep(0.1)
+
+    def click(self, selector: str) -> None:
+        self.until(f"document.querySelector('{selector}')")
+        self.run(f"document.querySelector('{selector}').click()")
+
+    @property
+    def complaints(self) -> list[str]:
+        return [complaint for event in self._events if (complaint := complaint_of(event))]
+
+    @property
+    def hosts(self) -> set[str]:
+        asked = [event["params"]["request"]["url"] for event in self._events if event["method"] == "Network.requestWillBeSent"]
+        return {urlsplit(url).netloc for url in asked if urlsplit(url).scheme not in {"data", "blob"}}
+
+    def _send(self, method: str, parameters: dict, session: dict | None = None) -> int:
+        self._sent += 1
+        self._socket.send(json.dumps({"id": self._sent, "method": method, "params": parameters, **(session or {})}))
+        return self._sent
+
+    def _note(self, message: dict) -> None:
+        if message.get("method") == "Target.attachedToTarget":
+            self._watch({"sessionId": message["params"]["sessionId"]})
+        elif "method" in message:
+            self._events.append(message)
+
+    def _watch(self, session: dict | None = None) -> None:
+        """Workers wait until they are watched."""
+        for domain in ("Runtime", "Log", "Network"):
+            self._send(f"{domain}.enable", {}, session)
+        attach = {"autoAttach": True, "waitForDebuggerOnStart": True, "flatten": True}
+        self._send("Target.setAutoAttach", attach, session)
+        self._send("Runtime.runIfWaitingForDebugger", {}, session)
+
+
+def complaint_of(event: dict) -> str | None:
+    match event:
+        case {"method": "Runtime.exceptionThrown", "params": {"exceptionDetails": details}}:
+            return json.dumps(details)
+        case {"method": "Runtime.consoleAPICalled", "params": {"type": "error" | "assert", "args": words}}:
+            return json.dumps(words)
+        case {"method": "Log.entryAdded", "params": {"entry": {"level": "error", "text": text, **entry}}}:
+            return f"{text} ({entry.get('url')})"
+    return None
+
+
+@pytest.fixture(scope="module")
+def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    missing = [] if CHROMIUM else ["chromium is not installed"]
+    missing += [] if (BUNDLE / "graphiql.html").is_file() else ["the assets are not built (make assets)"]
+    if missing and not REQUIRED:
+        pytest.skip("; ".join(missing))
+    assert not missing
+    with chromium(tmp_path_factory.mktemp("profile")) as address:
+        yield address
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[str]:
+    with serving(Starlette(routes=[*STUBS, *ACCOUNTS, *routes()])) as address:
+        yield address
+
+
+@pytest.fixture(scope="module")
+def plain_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    with serving(Starlette(routes=[*STUBS, *routes(tmp_path_factory.mktemp("nothing-built"))])) as address:
+        yield address
+
+
+@pytest.fixture
+def tab(browser: str) -> Iterator[Tab]:
+    target = httpx.put(f"http://{browser}/json/new?about:blank").json()
+    with connect(target["webSocketDebuggerUrl"], max_size=None, open_timeout=PATIENCE) as websocket:
+        tab = Tab(websocket)
+        yield tab
+        tab.call("Page.close")
+
+
+def assert_quiet(tab: Tab, server: str, *expected: str) -> None:
+    assert [complaint for complaint in tab.complaints if not complaint.endswith(expected)] == []
+    assert tab.hosts == {urlsplit(server).netloc}
+
+
+@pytest.mark.parametrize("path", ["/docs", "/swagger"])
+def test_swagger_ui_tries_an_operation(tab: Tab, server: str, path: str) -> None:
+    tab.open(server + path)
+    for control in (".opblock-tag", ".opblock-get .opblock-summary-control", ".try-out__btn", ".execute"):
+        tab.click(control)
+    tab.until("document.querySelector('.live-responses-table')?.innerText.includes('Titan Krios')")
+    assert_quiet(tab, server)
+
+
+@pytest.mark.parametrize("path", ["/", "/redoc"])
+def test_redoc_shows_the_operations_and_finds_them(tab: Tab, server: str, path: str) -> None:
+    tab.open(server + path)
+    tab.until("document.body.innerText.includes('Register an instrument')")
+    tab.run("document.querySelector('[role=search] input').focus()")
+    tab.call("Input.insertText", text="register")
+    tab.until("document.querySelector('[data-role=\"search:results\"]')?.innerText.includes('Register an instrument')")
+    assert_quiet(tab, server)
+
+
+SIGNED_OUT = "/users/me)"  # the browser itself reports the 401 which says that nobody is signed in
+
+
+def run_example(tab: Tab) -> None:
+    tab.until("document.querySelector('.graphiql-query-editor .view-lines')?.innerText.includes('checksumVerified')")
+    tab.click(".graphiql-execute-button")
+    tab.until("document.querySelector('.graphiql-response').innerText.includes('run-0042.tif')")
+
+
+def test_graphiql_runs_its_example_query(tab: Tab, server: str) -> None:
+    tab.open(f"{server}/graphiql")
+    run_example(tab)
+    assert_quiet(tab, server, SIGNED_OUT)
+
+
+def test_a_person_signs_in_and_out(tab: Tab, server: str) -> None:
+    tab.open(f"{server}/graphiql")
+    tab.until("document.querySelector('.account form')")
+    sign_in(tab, "wrong")
+    tab.until("document.querySelector('.account [role=alert]')?.innerText.startsWith('No active account')")
+    sign_in(tab, "correct")
+    tab.until("document.querySelector('.account')?.innerText.includes('Signed in as ada@example.org')")
+    tab.click(".account button")
+    tab.until("document.querySelector('.account form')")
+    assert_quiet(tab, server, SIGNED_OUT, "/auth/cookie/login)")
+
+
+def sign_in(tab: Tab, password: str) -> None:
+    tab.run("document.querySelector('.account').open = true")
+    for field, text in (("username", "ada@example.org"), ("password", password)):
+        tab.run(f"document.querySelector('.account [name={field}]').value = '{text}'")
+    tab.run("document.querySelector('.account form').requestSubmit()")
+
+
+def test_graphiql_works_where_there_are_no_accounts(tab: Tab, browser: str) -> None:
+    with serving(Starlette(routes=[*STUBS, *routes()])) as server:
+        tab.open(f"{server}/graphiql")
+        run_example(tab)
+        assert tab.run("document.querySelector('.account')") is None
+        assert_quiet(tab, server, "/users/me)")
+
+
+def test_the_plain_query_page_runs_a_query(tab: Tab, plain_server: str) -> None:
+    tab.open(f"{plain_server}/graphiql")
+    tab.click("button")
+    tab.until("document.getElementById('answer').innerText.includes('Titan Krios')")
+    assert_quiet(tab, plain_server)
+
+
+@pytest.mark.parametrize("path", ["/", "/docs", "/redoc", "/swagger"])
+def test_the_plain_reference_lists_the_operations(tab: Tab, plain_server: str, path: str) -> None:
+    tab.open(plain_server + path)
+    tab.until("document.querySelectorAll('#operations tr').length === 2")
+    row = tab.run("document.querySelector('#operations tr').innerText")
+    assert row.split() == ["GET", "/api/instruments", "List", "the", "instruments"]
+    assert_quiet(tab, plain_server)
