@@ -1,0 +1,1 @@
+"""One module per service: what is uniform in its replies."""

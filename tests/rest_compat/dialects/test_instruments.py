@@ -1,0 +1,55 @@
+"""Contract streamweave §1: every class of error has a status and a body."""
+
+import json
+
+import jsonschema
+import pytest
+
+from core.errors import TAXONOMY, Internal, InvalidInput, Refused
+from rest_compat.dialects.instruments import Instruments
+from rest_compat.faults import Fault
+
+STATUSES = {
+    "InvalidInput": 422,
+    "Refused": 400,
+    "Unauthenticated": 401,
+    "Forbidden": 403,
+    "NotFound": 404,
+    "Conflict": 409,
+    "PreconditionFailed": 412,
+    "TooLarge": 413,
+    "UnsupportedMedia": 415,
+    "RangeNotSatisfiable": 416,
+    "TooExpensive": 400,
+    "RateLimited": 429,
+    "NotSupported": 501,
+    "Unavailable": 503,
+    "Timeout": 504,
+    "Internal": 500,
+}
+
+
+@pytest.mark.parametrize("error", TAXONOMY, ids=lambda error: error.__name__)
+def test_every_error_has_a_body(error):
+    dialect = Instruments()
+    reply = dialect.refuse(error("why"), [Fault(("body", "a"), "value_error", "why")] if error is InvalidInput else ())
+    assert reply.status == STATUSES[error.__name__]
+    assert reply.headers == (("content-type", "application/json"),)
+    jsonschema.validate(json.loads(reply.body), dialect.error_schemas()[reply.status])
+
+
+def test_the_id_of_an_internal_error_is_said():
+    assert Instruments().refuse(Internal("e7")).body == b'{"detail":"Internal error; quote e7 when reporting it"}'
+
+
+def test_a_refusal_with_an_explanation():
+    reply = Instruments().refuse(Refused("REGISTER_INVALID_PASSWORD", explanation="at least 8 characters"))
+    assert json.loads(reply.body) == {"detail": {"code": "REGISTER_INVALID_PASSWORD", "reason": "at least 8 characters"}}
+
+
+def test_a_fault_has_its_facts_if_it_has_any():
+    faults = [Fault(("query", "limit"), "less_than_equal", "Too much", "9", {"le": 8}), Fault(("body",), "missing", "Gone")]
+    assert json.loads(Instruments().refuse(InvalidInput("x"), faults).body)["detail"] == [
+        {"type": "less_than_equal", "loc": ["query", "limit"], "msg": "Too much", "input": "9", "ctx": {"le": 8}},
+        {"type": "missing", "loc": ["body"], "msg": "Gone", "input": None},
+    ]
