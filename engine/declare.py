@@ -1,4 +1,4 @@
-"""How a type says where its fields come from. There are four kinds: a column, a relation to one or many, a batch, a resolver.
+"""How a schema says where its fields come from. There are four kinds: a column, a relation to one or many, a batch, a resolver.
 
 A declaration is data on a Strawberry field: plans read it, and graphql-core resolves the same declaration when a plan refuses.
 """
@@ -6,77 +6,64 @@ A declaration is data on a Strawberry field: plans read it, and graphql-core res
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass
-from dataclasses import field as dataclass_field
 from typing import Any, TypeVar, dataclass_transform
 
 import strawberry
-from sqlalchemy import ColumnElement, Table, bindparam
+from graphql import GraphQLField
+from sqlalchemy import ColumnElement, Table
 from strawberry.annotation import StrawberryAnnotation
 from strawberry.types.arguments import StrawberryArgument
 from strawberry.types.field import StrawberryField
 
 from core.context import Context
-from core.identity import Principals
 from engine.constraints import Constraint
+from engine.kinds import (
+    DEFAULT_PAGE,
+    LARGEST_PAGE,
+    Argument,
+    Batch,
+    Column,
+    GlobalId,
+    Guard,
+    Kind,
+    Many,
+    One,
+    Order,
+    Stored,
+    Viewer,
+    Visible,
+)
+
+__all__ = [
+    "Argument",
+    "INCLUDE_DELETED",
+    "Guard",
+    "Node",
+    "Order",
+    "Viewer",
+    "Visible",
+    "ascending",
+    "batch",
+    "column",
+    "descending",
+    "equals",
+    "limited",
+    "lookup",
+    "many",
+    "node_lookup",
+    "one",
+    "own_row",
+    "resolver",
+    "stored",
+    "stream",
+]
 
 T = TypeVar("T", bound=type)
 
-Guard = Callable[[Context], object]
-"""Raises `Unauthenticated` or `Forbidden` unless the request may use the field."""
-
-DEFAULT_PAGE, LARGEST_PAGE = 25, 500
+_KIND, _GUARD = "switchyard.kind", "switchyard.guard"
 
 
-class Viewer:
-    """Who looks, as row predicates see it: roles to branch on, ids only as bound values.
-
-    A predicate is built once per combination of roles, so a person's id can never end up in cached SQL text.
-    """
-
-    def __init__(self, shape: Sequence[tuple[str, str]]) -> None:
-        self._roles = dict(shape)
-
-    def role(self, domain: str) -> str | None:
-        """The role in that domain; None without a credential for it."""
-        return self._roles.get(domain)
-
-    def subject(self, domain: str, column: ColumnElement[Any]) -> ColumnElement[Any]:
-        """The viewer's own id in that domain, as a value to compare that column with."""
-        return bindparam(f"viewer_{domain}", type_=column.type)
-
-
-def viewer_values(principals: Principals) -> dict[str, object]:
-    """The values for every `Viewer.subject`."""
-    return {f"viewer_{principal.domain}": principal.subject for principal in principals}
-
-
-Visible = Callable[[Viewer], ColumnElement[bool]]
-
-
-@dataclass(frozen=True, slots=True)
-class Stored:
-    """Where a type's rows live and who may see which of them."""
-
-    table: Table
-    visible: Visible
-    noun: str
-    live: ColumnElement[bool] | None
-
-    @property
-    def key(self) -> ColumnElement[Any]:
-        """The table's one primary key column."""
-        (key,) = self.table.primary_key.columns
-        return key
-
-
-@dataclass(frozen=True, slots=True)
-class Order:
-    """One sort term. Text sorts by code point on every database."""
-
-    expression: ColumnElement[Any]
-    descending: bool = False
-    nullable: bool = False
+# --- orders and filters -------------------------------------------------------------------------------------------------
 
 
 def ascending(*columns: ColumnElement[Any]) -> tuple[Order, ...]:
@@ -93,16 +80,6 @@ def _order(column: ColumnElement[Any], *, descending: bool) -> Order:
     return Order(column, descending, nullable=bool(getattr(column, "nullable", True)))
 
 
-@dataclass(frozen=True, slots=True)
-class Argument:
-    """An argument that narrows a `many`: its predicate is added when a value is given (not null)."""
-
-    annotation: Any
-    predicate: Callable[[ColumnElement[Any]], ColumnElement[bool]] | None
-    column: ColumnElement[Any] | None
-    description: str
-
-
 INCLUDE_DELETED = Argument(bool | None, None, None, "Also what is deleted and can be restored.")
 """Declare it under the name `include_deleted`."""
 
@@ -112,64 +89,11 @@ def equals(column: ColumnElement[Any], annotation: Any, description: str) -> Arg
     return Argument(annotation | None, lambda value: column == value, column, description)
 
 
-# --- the kinds ---------------------------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True, slots=True)
-class Column:
-    """A SQL expression of the type's table. `allowed` false: the unauthorised see `otherwise` instead."""
-
-    expression: ColumnElement[Any]
-    allowed: Callable[[Viewer], bool] | None = None
-    otherwise: Any = None
-
-
-@dataclass(frozen=True, slots=True)
-class GlobalId:
-    """The opaque `Node.id`, made from the type's name and its key."""
-
-
-@dataclass(frozen=True, slots=True)
-class One:
-    """To one row: by a column of the parent's table, an attribute of the parent object, or an argument of the field."""
-
-    column: ColumnElement[Any] | None = None
-    attribute: str | None = None
-    argument: str | None = None
-    viewer: str | None = None
-    """A domain: the viewer's own row in it."""
-    live: bool = False
-    """Whether a deleted row counts as missing; it does for lookups, not for edges."""
-    allowed: Callable[[Viewer], bool] | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Many:
-    """To many rows, a page at a time (or, for a stream, batch by batch) in a total order."""
-
-    order: tuple[Order, ...]
-    parent: ColumnElement[Any] | None = None
-    """The column of the target that holds the parent's key; None at the root."""
-    arguments: Mapping[str, Argument] = dataclass_field(default_factory=dict)
-    largest_page: int = LARGEST_PAGE
-    batch: int = 0
-    """Rows per event, for a stream."""
-
-
-@dataclass(frozen=True, slots=True)
-class Batch:
-    """An async function of all parents of the level: it gets rows of the columns it needs, returns one value for each."""
-
-    load: Callable[[Context, Sequence[Sequence[Any]]], Awaitable[Sequence[Any]]]
-    needs: tuple[ColumnElement[Any], ...]
-
-
-Kind = Column | GlobalId | One | Many | Batch
-_KIND, _GUARD = "switchyard.kind", "switchyard.guard"
+# --- fields ------------------------------------------------------------------------------------------------------------
 
 
 class Field(StrawberryField):
-    """A Strawberry field that knows its kind and its guard; graphql-core gets its value from `engine.reference`."""
+    """A Strawberry field that knows its kind and its guard. `engine.reference` gives those with a kind their resolver."""
 
     @property
     def kind(self) -> Kind | None:
@@ -190,10 +114,6 @@ class Field(StrawberryField):
     def get_result(self, source: Any, info: Any, args: list[Any], kwargs: Any) -> Any:
         if self.guard is not None:
             self.guard(info.context)
-        if self.kind is not None:
-            from engine.reference import resolve  # the reference needs the declarations, not the other way round
-
-            return resolve(self, source, info, kwargs)
         return super().get_result(source, info, args, kwargs)
 
 
@@ -213,6 +133,7 @@ def _field(
         metadata={_KIND: kind, _GUARD: guard},
     )
     field.arguments = list(arguments)
+    field.init = field.repr = field.compare = False  # its value is looked up, never given
     return field
 
 
@@ -379,7 +300,28 @@ def _noun(name: str) -> str:
     return words[0].upper() + words[1:]
 
 
-def stored_of(cls: object) -> Stored | None:
-    """The declaration of a class made by `stored`."""
-    found: Stored | None = getattr(cls, "__stored__", None)
+# --- reading a built schema --------------------------------------------------------------------------------------------
+
+
+def definition_of(field: GraphQLField) -> Any:
+    """The Strawberry field behind a GraphQL field; None for introspection."""
+    return (field.extensions or {}).get("strawberry-definition")
+
+
+def kind_of(field: GraphQLField) -> Kind | None:
+    """The kind behind a GraphQL field; None for a resolver or a plain attribute."""
+    definition = definition_of(field)
+    return definition.kind if isinstance(definition, Field) else None
+
+
+def guard_of(field: GraphQLField) -> Guard | None:
+    """The guard behind a GraphQL field."""
+    definition = definition_of(field)
+    return definition.guard if isinstance(definition, Field) else None
+
+
+def stored_type(kind: Any) -> Stored | None:
+    """The declaration behind a GraphQL object type."""
+    origin = getattr((kind.extensions or {}).get("strawberry-definition"), "origin", None)
+    found: Stored | None = getattr(origin, "__stored__", None)
     return found

@@ -46,6 +46,7 @@ def build_schema() -> strawberry.Schema:
     """The Strawberry schema of all domains."""
     return strawberry.Schema(
         query=Query,
+        mutation=Mutation,
         subscription=Subscription,
         schema_directives=[ConstraintDirective],
         config=StrawberryConfig(scalar_map=SCALARS),
