@@ -1,0 +1,1 @@
+"""Benchmarks: ratios between ways to answer the same request, measured side by side in one run."""

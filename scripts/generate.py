@@ -1,0 +1,58 @@
+"""`make docs`: writes what the documents repeat of the code. A part lies between `<!-- generated: NAME -->` and its end mark."""
+# ruff: noqa: INP001  # scripts/ holds commands, it is no package
+
+from __future__ import annotations
+
+import os
+import re
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+from app.settings import settings_table
+from app.wiring import check_operations
+
+ROOT = Path(__file__).parents[1]
+
+DOCUMENTS = (ROOT / "README.md", ROOT / "docs/routes.md")
+
+_PART = re.compile(r"(<!-- generated: (\w+) -->\n).*?(<!-- end of \2 -->)", re.DOTALL)
+
+
+def routes_table() -> str:
+    """One row per route: what it does, the operation behind it, the document that holds it."""
+    rows = ["| Call | What it does | Operation |", "|---|---|---|"]
+    return "\n".join([*rows, *_routes()])
+
+
+def _routes() -> Iterator[str]:
+    shim = check_operations()
+    declared = {endpoint.declared.name: endpoint.declared for endpoint in shim.endpoints}
+    for route in shim.routes:
+        document = Path(declared[route.operation].place.file).resolve().relative_to(ROOT)
+        operations = ", ".join(f"`{name}`" for name in (route.operation, *route.alternates))
+        purpose = declared[route.operation].description.strip().splitlines()[0]
+        yield f"| `{route.method} {route.path}` | {purpose} | {operations} in [{document.name}](../{document}) |"
+
+
+PARTS: dict[str, Callable[[], str]] = {"settings": settings_table, "routes": routes_table}
+
+
+def generated(text: str) -> str:
+    """The document with its parts as they are now."""
+    return _PART.sub(lambda found: f"{found[1]}\n{PARTS[found[2]]()}\n\n{found[3]}", text)
+
+
+def main() -> None:
+    """Rewrite what differs, and say so."""
+    os.chdir(ROOT)
+    for path in DOCUMENTS:
+        before = path.read_text()
+        after = generated(before)
+        if after != before:
+            path.write_text(after)
+            sys.stdout.write(f"wrote {path.relative_to(ROOT)}\n")
+
+
+if __name__ == "__main__":
+    main()
