@@ -105,7 +105,7 @@ async def _same_length(title: str, calls: dict[str, Call]) -> None:
 def _print(title: str, figures: list[Figure]) -> None:
     print(f"\n{title}\n| variant | CPU ms | ÷ hand-written (quartiles) |\n|---|---|---|")
     for each in figures:
-        print(f"| {each.name} | {each.milliseconds:.2f} | {each.ratio:.2f} ({each.spread[0]:.2f}–{each.spread[1]:.2f}) |")
+        print(f"| {each.name} | {each.milliseconds:.2f} | {each.ratio:.2f} ({each.spread[0]:.2f} to {each.spread[1]:.2f}) |")
 
 
 if __name__ == "__main__":
