@@ -4,41 +4,46 @@ from __future__ import annotations
 
 import asyncio
 import json
+import logging
 import os
 import sys
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import asdict
 from importlib.metadata import version
 from pathlib import Path
-from typing import Annotated, Any, NoReturn, TypeVar
+from typing import Annotated, Any, Literal, NoReturn, TypeVar
 
 import typer
-import uvicorn
 import uvloop
-from engine.explain import explain
+from alembic.util import CommandError
 from graphql import print_ast
 from pydantic import ValidationError
 from sqlalchemy import select
 
+import schema as schema_package
 from app.bootstrap import CreatedAdmin, FirstAdmin, create_first_admin
 from app.demo import load_demo, prepare_demo
 from app.observability import configure_logging
-from app.server import TITLE, application, background
-from app.settings import Settings, settings_table
+from app.server import TITLE, address_of, application, background, dialects, is_loopback, listen, run_server, sdl_of
+from app.settings import Settings, documented, settings_table
 from app.wiring import Parts, assemble, check_operations
 from core.errors import DomainError, NotFound
 from core.identity import INSTRUMENTS
 from core.secrets import Secret
+from engine.explain import explain
 from jobs.harvest import HarvestSettings, harvest_job
 from jobs.worker import run_worker
 from rest_compat.mistakes import DocumentErrors
-from rest_compat.shim import LedgerEntry
+from rest_compat.shim import RestShim
 from schema.root import build_schema
 from storage.sql.database import open_database
 from storage.sql.migrate import migrate
 from storage.sql.tables import memberships, users
 
 Result = TypeVar("Result")
+
+log = logging.getLogger("switchyard")
 
 cli = typer.Typer(
     no_args_is_help=True,
@@ -48,13 +53,13 @@ cli = typer.Typer(
 )
 
 DataDir = Annotated[Path | None, typer.Option(help="Folder of the embedded stores (default: SWITCHYARD_DATA_DIR, or ./data).")]
-SDL_FILE = Path("schema/schema.graphql")
+SDL_FILE = Path(schema_package.__file__).parent / "schema.graphql"
 
 
 @cli.command()
 def serve(
     host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
-    port: Annotated[int, typer.Option(help="Port to listen on.")] = 8000,
+    port: Annotated[int, typer.Option(help="Port to listen on; 0 for any that is free.", min=0, max=65535)] = 8000,
     data_dir: DataDir = None,
     workers: Annotated[
         int, typer.Option(help="Background worker processes; 0 if `switchyard worker` runs elsewhere.", min=0)
@@ -62,33 +67,27 @@ def serve(
     demo: Annotated[bool, typer.Option("--demo", help="Load sample instruments, harvested every minute.")] = False,
 ) -> None:
     """Serve the graph, its REST routes and pages; run schedules and harvests."""
-    if demo:
-        prepare_demo()
     settings = _settings(data_dir)
+    if demo:
+        settings = prepare_demo(settings, private=is_loopback(host))
     configure_logging(settings.log_level)
     _async(lambda: _serve(settings, host, port, workers, demo=demo))
 
 
 async def _serve(settings: Settings, host: str, port: int, workers: int, *, demo: bool) -> None:
-    parts = await assemble(settings)
-    try:
-        _announce(await create_first_admin(parts.database, parts.passwords, first_admin(settings)))
-        if demo:
-            typer.echo(await load_demo(parts, f"http://{host}:{port}"))
-        worker = [sys.executable, "-m", "app.cli", "worker", "--parent", str(os.getpid())]
-        config = uvicorn.Config(
-            application(parts, lambda: background(parts, worker, workers)),
-            host=host,
-            port=port,
-            log_config=None,
-            access_log=False,
-            server_header=False,
-            forwarded_allow_ips=settings.trusted_proxies,
-            timeout_graceful_shutdown=20,
-        )
-        await uvicorn.Server(config).serve()
-    finally:
-        await parts.close()
+    with listen(host, port) as listener:  # before anything is opened or started: the port may be taken
+        address = address_of(listener)
+        parts = await assemble(settings)
+        try:
+            _announce(await create_first_admin(parts.database, parts.passwords, first_admin(settings)))
+            if demo:
+                typer.echo(await load_demo(parts, address))
+            worker = [sys.executable, "-m", "app.cli", "worker", "--parent", str(os.getpid())]
+            worker += ["--data-dir", str(settings.data_dir)]
+            log.info("listening on %s", address)
+            await run_server(application(parts, lambda: background(parts, worker, workers)), listener, settings.trusted_proxies)
+        finally:
+            await parts.close()
 
 
 def _announce(admin: CreatedAdmin | None) -> None:
@@ -125,9 +124,10 @@ async def _work(settings: Settings, parent: int | None) -> None:
 @cli.command(name="migrate")
 def migrate_command(data_dir: DataDir = None) -> None:
     """Bring the database to the newest schema."""
+    settings = _settings(data_dir)
 
     async def work() -> str:
-        database = await open_database(_settings(data_dir).url)
+        database = await open_database(settings.url)
         try:
             return await migrate(database)
         finally:
@@ -154,13 +154,9 @@ def token(email: Annotated[str, typer.Argument(help="Whose token.")], data_dir: 
 
 
 @cli.command()
-def routes(as_json: Annotated[bool, typer.Option("--json", help="As JSON.")] = False, data_dir: DataDir = None) -> None:
+def routes(as_json: Annotated[bool, typer.Option("--json", help="As JSON.")] = False) -> None:
     """List the REST routes and the operation behind each."""
-
-    async def work(parts: Parts) -> list[LedgerEntry]:
-        return list(parts.shim.routes)
-
-    entries = _with_parts(work, data_dir)
+    entries = _shim().routes
     if as_json:
         typer.echo(json.dumps([asdict(entry) for entry in entries], indent=2))
         return
@@ -173,52 +169,45 @@ def routes(as_json: Annotated[bool, typer.Option("--json", help="As JSON.")] = F
 def explain_command(
     method: Annotated[str, typer.Argument(help="GET, POST, …")],
     path: Annotated[str, typer.Argument(help="A path, with its query if that matters: '/api/files?limit=10'.")],
-    role: Annotated[str, typer.Option(help="For whom: admin, user or anonymous.")] = "admin",
-    data_dir: DataDir = None,
+    role: Annotated[Literal["admin", "user", "anonymous"], typer.Option(help="For whom.")] = "admin",
 ) -> None:
     """Show what answers a REST call: the operation, its plan and its SQL."""
-
-    async def work(parts: Parts) -> str:
-        plain, _, query = path.partition("?")
-        endpoint = parts.shim.resolve(method.upper(), plain, query)
-        if endpoint is None:
-            raise NotFound(f"nothing answers {method.upper()} {path}")
-        shape = () if role == "anonymous" else ((INSTRUMENTS, role),)
-        declared = endpoint.declared
-        head = f"{declared.rest.method} {declared.template}  {declared.name}  {declared.place}\n\n{print_ast(declared.definition)}\n"
-        return f"{head}\n{explain(endpoint.operation, shape)}"
-
-    typer.echo(_with_parts(work, data_dir))
+    plain, _, query = path.partition("?")
+    endpoint = _shim().resolve(method.upper(), plain, query)
+    if endpoint is None:
+        _fail(f"nothing answers {method.upper()} {path}")
+    shape = () if role == "anonymous" else ((INSTRUMENTS, role),)
+    declared = endpoint.declared
+    head = (
+        f"{declared.rest.method} {declared.template}  {declared.name}  {declared.place}\n\n{print_ast(declared.definition)}\n"
+    )
+    typer.echo(f"{head}\n{explain(endpoint.operation, shape)}")
 
 
 @cli.command()
 def schema(check: Annotated[bool, typer.Option("--check", help="Fail if schema/schema.graphql differs.")] = False) -> None:
     """Print the schema (SDL)."""
-    sdl = build_schema().as_str() + "\n"
+    sdl = sdl_of(build_schema())
     if not check:
         typer.echo(sdl, nl=False)
-    elif SDL_FILE.read_text() != sdl:
+    elif not SDL_FILE.is_file() or SDL_FILE.read_text("utf-8") != sdl:
         _fail(f"{SDL_FILE} is not the schema: run `make schema` and look at the difference")
 
 
 @cli.command()
-def openapi(dialect: Annotated[str | None, typer.Option(help="Of one dialect only.")] = None, data_dir: DataDir = None) -> None:
+def openapi(dialect: Annotated[str | None, typer.Option(help="Of one dialect only.")] = None) -> None:
     """Print the OpenAPI document."""
-
-    async def work(parts: Parts) -> str:
-        return json.dumps(parts.shim.openapi(TITLE, version("switchyard"), dialect), indent=2)
-
-    typer.echo(_with_parts(work, data_dir))
+    shim = _shim()
+    known = dialects(shim)
+    if dialect is not None and dialect not in known:
+        _fail(f"no dialect {dialect}: there are {', '.join(known)}")
+    typer.echo(json.dumps(shim.openapi(TITLE, version("switchyard"), dialect), indent=2))
 
 
 @cli.command()
 def check() -> None:
     """Check the schema's declarations and every operation document; nothing is opened or changed."""
-    try:
-        count = len(check_operations().routes)
-    except (DomainError, DocumentErrors) as error:
-        _fail(str(error))
-    typer.echo(f"{count} routes, each with its operation.")
+    typer.echo(f"{len(_shim().routes)} routes, each with its operation.")
 
 
 @cli.command()
@@ -228,13 +217,25 @@ def settings() -> None:
 
 
 def _settings(data_dir: Path | None = None) -> Settings:
-    if data_dir is not None:
-        os.environ["SWITCHYARD_DATA_DIR"] = str(data_dir)  # the worker processes read it, too
+    given: dict[str, Any] = {} if data_dir is None else {"SWITCHYARD_DATA_DIR": data_dir}
     try:
-        return Settings()
+        return Settings(**given)
     except ValidationError as error:
-        lines = [f"  {'.'.join(map(str, problem['loc'])) or 'settings'}: {problem['msg']}" for problem in error.errors()]
-        _fail("the settings are not right:\n" + "\n".join(lines))
+        _fail("the settings are not right:\n" + "\n".join(f"  {_complaint(problem)}" for problem in error.errors()))
+
+
+def _complaint(problem: Mapping[str, Any]) -> str:
+    """Which setting, and why. Never what it was set to: that may be secret."""
+    (name,) = problem["loc"]
+    names = next((setting.names for setting in documented() if name in setting.names), (name,))
+    return f"{' or '.join(names)}: {problem['msg'].removeprefix('Value error, ')}"
+
+
+def _shim() -> RestShim:
+    """The endpoints without their stores."""
+    settings = _settings()
+    with _told():
+        return check_operations(settings)
 
 
 def _fail(message: str) -> NoReturn:
@@ -242,18 +243,31 @@ def _fail(message: str) -> NoReturn:
     raise typer.Exit(1)
 
 
-def _async(work: Callable[[], Coroutine[Any, Any, Result]]) -> Result:
-    """Run it on uvloop; what is wrong is said in a line, not in a traceback."""
+@contextmanager
+def _told() -> Iterator[None]:
+    """What an operator can put right is said in a line, not in a traceback."""
     try:
-        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-            return runner.run(work())
-    except (DomainError, DocumentErrors, ValueError) as error:
+        yield
+    except OSError as error:
+        place = f": {error.filename}" if error.filename else ""
+        _fail(f"{error.strerror or error}{place}")
+    except (DomainError, DocumentErrors, CommandError, ValueError) as error:
         _fail(str(error))
+    except KeyboardInterrupt:
+        raise typer.Exit(130) from None
+
+
+def _async(work: Callable[[], Coroutine[Any, Any, Result]]) -> Result:
+    """Run it on uvloop."""
+    with _told(), asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        return runner.run(work())
 
 
 def _with_parts(work: Callable[[Parts], Awaitable[Result]], data_dir: Path | None) -> Result:
+    settings = _settings(data_dir)
+
     async def main() -> Result:
-        parts = await assemble(_settings(data_dir))
+        parts = await assemble(settings)
         try:
             return await work(parts)
         finally:

@@ -5,12 +5,14 @@ Loading it twice changes nothing: what is there already stays as it is.
 
 from __future__ import annotations
 
-import os
 import shutil
 from pathlib import Path
+from typing import Any
 
+from pydantic import SecretStr
 from sqlalchemy import select
 
+from app.settings import Settings
 from app.wiring import Parts
 from core.identity import INSTRUMENTS, Principal, Principals
 from core.policy import ADMIN
@@ -32,10 +34,12 @@ INSTRUMENTS_OF_THE_DEMO = (
 )
 
 
-def prepare_demo() -> None:
-    """Settings of a demonstration on one's own machine; what is set already stays."""
-    for name, value in {"ADMIN_EMAIL": EMAIL, "ADMIN_PASSWORD": PASSWORD, "COOKIE_SECURE": "false"}.items():
-        os.environ.setdefault(name, value)
+def prepare_demo(settings: Settings, *, private: bool) -> Settings:
+    """Settings of a demonstration; what is set already stays. Only a private one has the password that everybody knows."""
+    wanted: dict[str, Any] = {"admin_email": EMAIL, "cookie_secure": False}
+    if private:
+        wanted["admin_password"] = SecretStr(PASSWORD)
+    return settings.model_copy(update={name: value for name, value in wanted.items() if name not in settings.model_fields_set})
 
 
 async def load_demo(parts: Parts, address: str) -> str:
@@ -46,7 +50,7 @@ async def load_demo(parts: Parts, address: str) -> str:
     if admin is not None and await parts.database.first(select(instruments.c.id)) is None:
         principal = Principal(INSTRUMENTS, admin["id"], ADMIN, admin["email"])
         await _register(parts.contexts.context(Principals([principal])), parts.settings.roots[0])
-    return _greeting(address, parts)
+    return _greeting(address, parts.settings)
 
 
 async def _register(ctx: RequestContext, root: Path) -> None:
@@ -70,21 +74,18 @@ async def _register(ctx: RequestContext, root: Path) -> None:
         )
 
 
-def _greeting(address: str, parts: Parts) -> str:
-    password = (
-        PASSWORD
-        if parts.settings.admin_password and parts.settings.admin_password.get_secret_value() == PASSWORD
-        else "(yours)"
-    )
+def _greeting(address: str, settings: Settings) -> str:
+    known = settings.admin_password is not None and settings.admin_password.get_secret_value() == PASSWORD
+    password = PASSWORD if known else "(the one that was chosen or printed)"
     return f"""
 Switchyard is at {address}
 
-  sign in as      {parts.settings.admin_email}  /  {password}
+  sign in as      {settings.admin_email}  /  {password}
   try GraphQL     {address}/graphiql
   read the API    {address}/docs
   the documents   {address}/redoc
 
-  a token         curl -s {address}/auth/jwt/login -d username={parts.settings.admin_email} -d password={password}
+  a token         curl -s {address}/auth/jwt/login -d username={settings.admin_email} -d password={PASSWORD if known else "…"}
   its use         curl -s {address}/api/instruments -H "Authorization: Bearer $TOKEN"
 
 The sample instruments are harvested every minute, the first time within 60 seconds.

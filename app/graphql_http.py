@@ -6,31 +6,42 @@ protection against cross-site requests.
 
 from __future__ import annotations
 
+import json
 import re
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass
+from email.message import Message
 from typing import Any, ClassVar
 
 import orjson
-from engine.errors import explain_error
 from graphql import GraphQLError, OperationType
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
+from strawberry.utils.str_converters import to_camel_case
 
+from app.observability import Reporter, request_id_of
 from core.context import Context
-from core.errors import DomainError, InvalidInput
+from core.errors import DomainError, Internal, InvalidInput, NotSupported, Problem, TooLarge, Unavailable, UnsupportedMedia
+from engine.errors import explain_error
 from engine.graph import Graph
 from engine.operation import Operation, Outcome
+from rest_compat.reply import encoded
 
 JSON, GRAPHQL_JSON = "application/json", "application/graphql-response+json"
+
+_LONG_NUMBER = re.compile(rb"\d{19}")
+_QUALITY = re.compile(r"0(\.\d{0,3})?|1(\.0{0,3})?")
+
+_NO_STREAMS = NotSupported("row streams are not served here: the REST route of the list streams the same rows")
 
 
 class BadRequest(Exception):
     """The request is no GraphQL request at all; `status` says in which way."""
 
-    def __init__(self, status: int, message: str, **headers: str) -> None:
+    def __init__(self, status: int, message: str, code: str = "INVALID_REQUEST", **headers: str) -> None:
         super().__init__(message)
-        self.status, self.message, self.headers = status, message, headers
+        self.status, self.headers = status, headers
+        self.error = {"message": message, "extensions": {"code": code}}
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,19 +63,26 @@ class GraphQLEndpoint:
 
     async def __call__(self, request: Request) -> Response:
         """Answer one request."""
-        media = accepted(request.headers.get("accept"))
+        media = accepted(",".join(request.headers.getlist("accept")))
+        if media is None:
+            return _not_graphql(BadRequest(406, f"this endpoint answers {GRAPHQL_JSON} and {JSON}"), JSON)
         try:
-            if media is None:
-                raise BadRequest(406, f"this endpoint answers {GRAPHQL_JSON} and {JSON}")
-            asked = _from_query(request) if request.method == "GET" else await self._from_body(request)
-            ctx = await self._context_for(request)
-            operation, errors = self._operation(asked, request.method)
-        except BadRequest as error:
-            return _reply(error.status, {"errors": [{"message": error.message}]}, media or JSON, error.headers)
+            return await self._answer(request, media)
+        except BadRequest as refusal:
+            return _not_graphql(refusal, media)
+        except ClientDisconnect:
+            raise
+        except Exception as error:  # noqa: BLE001  # the last place that can say it as GraphQL does
+            return _broken(request, error, media)
+
+    async def _answer(self, request: Request, media: str) -> Response:
+        asked = await self._from_body(request) if request.method == "POST" else _from_query(request)
+        ctx = await self._context_for(request)
+        operation, errors = self._operation(asked, request.method)
         if operation is None:
             return _reply(_refused(media), {"errors": [shown(ctx, error) for error in errors]}, media)
         outcome = await operation.execute(ctx, asked.variables)
-        return self._answer(ctx, outcome, media)
+        return _outcome(ctx, outcome, media)
 
     def _operation(self, asked: Asked, method: str) -> tuple[Operation | None, list[GraphQLError]]:
         document, errors = self._graph.document(asked.query)
@@ -76,30 +94,18 @@ class GraphQLEndpoint:
             return None, [error]
         kind = operation.definition.operation
         if kind is OperationType.SUBSCRIPTION:
-            return None, [GraphQLError("row streams are not served here: the REST route of the list streams the same rows")]
-        if kind is OperationType.MUTATION and method == "GET":
+            return None, [GraphQLError(_NO_STREAMS.detail, original_error=_NO_STREAMS)]
+        if kind is OperationType.MUTATION and method != "POST":
             raise BadRequest(405, "a mutation needs POST", Allow="POST")
         return operation, []
 
-    def _answer(self, ctx: Context, outcome: Outcome, media: str) -> Response:
-        body: dict[str, Any] = {}
-        if outcome.errors:
-            body["errors"] = [shown(ctx, error) for error in outcome.errors]
-        began = outcome.data is not None or any(error.path for error in outcome.errors)
-        if began:
-            body["data"] = outcome.data
-        return _reply(200 if began else _refused(media), body, media, dict(ctx.effects.headers))
-
     async def _from_body(self, request: Request) -> Asked:
-        content_type, _, parameters = request.headers.get("content-type", "").partition(";")
-        if content_type.strip().lower() != JSON:
-            raise BadRequest(415, f"send the request as {JSON}")
-        if "charset" in parameters.lower() and not re.search(r'charset="?utf-?8"?', parameters, re.IGNORECASE):
-            raise BadRequest(415, "send the request in UTF-8")
-        try:
-            body = orjson.loads(await _read(request, self._body_limit))
-        except orjson.JSONDecodeError as error:
-            raise BadRequest(400, f"the body is not JSON: {error}") from error
+        content_type, charset = _content_type(request)
+        if content_type != JSON:
+            raise BadRequest(415, f"send the request as {JSON}", UnsupportedMedia.code)
+        if charset not in {"utf-8", "utf8"}:
+            raise BadRequest(415, "send the request in UTF-8", UnsupportedMedia.code)
+        body = _parsed(await _read(request, self._body_limit), "the body")
         if isinstance(body, list):
             raise BadRequest(400, "batches are not enabled: send one operation per request")
         if not isinstance(body, dict):
@@ -107,28 +113,44 @@ class GraphQLEndpoint:
         return _asked(body)
 
 
+# --- the request -------------------------------------------------------------------------------------------------------
+
+
+def _content_type(request: Request) -> tuple[str, str]:
+    """Media type and character set, in lower case."""
+    header = Message()
+    header["content-type"] = request.headers.get("content-type", "")
+    return header.get_content_type(), header.get_content_charset("utf-8")
+
+
 async def _read(request: Request, limit: int) -> bytes:
     """The body, unless it is too large: then no more of it is read than the limit."""
-    parts: list[bytes] = []
-    size = 0
+    too_large = BadRequest(413, f"the body is larger than {limit} bytes", TooLarge.code)
+    announced = request.headers.get("content-length", "")
+    if announced.isdecimal() and int(announced) > limit:
+        raise too_large
+    body = bytearray()
     async for part in request.stream():
-        size += len(part)
-        if size > limit:
-            raise BadRequest(413, f"the body is larger than {limit} bytes")
-        parts.append(part)
-    return b"".join(parts)
+        body += part
+        if len(body) > limit:
+            raise too_large
+    return bytes(body)
+
+
+def _parsed(text: bytes, place: str) -> Any:
+    try:
+        value = orjson.loads(text)
+        # orjson rounds integers beyond 64 bits; taken exactly, they are refused where they do not fit.
+        return json.loads(text) if _LONG_NUMBER.search(text) else value
+    except (ValueError, RecursionError) as error:
+        raise BadRequest(400, f"{place} is not JSON: {error}") from error
 
 
 def _from_query(request: Request) -> Asked:
-    given: dict[str, Any] = dict(request.query_params)
+    given: dict[str, Any] = {name: text for name, text in request.query_params.items() if text}
     for name in ("variables", "extensions"):
-        if given.get(name):
-            try:
-                given[name] = orjson.loads(given[name])
-            except orjson.JSONDecodeError as error:
-                raise BadRequest(400, f"{name} is not JSON: {error}") from error
-        else:
-            given.pop(name, None)
+        if name in given:
+            given[name] = _parsed(given[name].encode(), name)
     return _asked(given)
 
 
@@ -145,17 +167,55 @@ def _asked(given: Mapping[str, Any]) -> Asked:
     return Asked(query, name or None, variables or {})
 
 
-def accepted(header: str | None) -> str | None:
-    """The media type to answer with; None if the client accepts neither."""
-    if not header:
+def accepted(header: str) -> str | None:
+    """The media type to answer with; None if the client accepts neither. Plain JSON unless the client prefers the other."""
+    if not header.strip():
         return JSON
-    ranges = [
-        part.split(";")[0].strip().lower() for part in header.split(",") if "q=0" not in part.replace(" ", "").split(";")[1:]
-    ]
-    for media in ranges:
-        if media in {GRAPHQL_JSON, JSON}:
-            return media
-    return JSON if {"*/*", "application/*"} & set(ranges) else None
+    ranges = [_range(text) for text in header.split(",") if text.strip()]
+    offers = [(*_preference(media, ranges), media) for media in (JSON, GRAPHQL_JSON)]
+    quality, _, _, media = max(offers, key=lambda offer: offer[:3])
+    return media if quality > 0 else None
+
+
+def _range(text: str) -> tuple[str, float]:
+    """A media range and its quality; what cannot be read as a quality is no preference."""
+    media, *parameters = (part.strip().lower() for part in text.split(";"))
+    given = [part[2:] for part in parameters if part.startswith("q=")]
+    return media, float(given[0]) if given and _QUALITY.fullmatch(given[0]) else 1.0
+
+
+def _preference(media: str, ranges: list[tuple[str, float]]) -> tuple[float, int, int]:
+    """By quality, then by how exactly it is asked for, then by what comes first."""
+    for exactness, wanted in ((2, media), (1, "application/*"), (0, "*/*")):
+        for place, (found, quality) in enumerate(ranges):
+            if found == wanted:
+                return quality, exactness, -place if exactness == 2 else 0
+    return 0.0, 0, 0
+
+
+# --- the reply ---------------------------------------------------------------------------------------------------------
+
+
+def _outcome(ctx: Context, outcome: Outcome, media: str) -> Response:
+    body: dict[str, Any] = {}
+    if outcome.errors:
+        body["errors"] = [shown(ctx, error) for error in outcome.errors]
+    began = outcome.data is not None or any(error.path for error in outcome.errors)
+    if began:
+        body["data"] = outcome.data
+    return _reply(200 if began else _refused(media), body, media, ctx.effects.headers)
+
+
+def _not_graphql(refusal: BadRequest, media: str) -> Response:
+    return _reply(refusal.status, {"errors": [refusal.error]}, media, refusal.headers.items())
+
+
+def _broken(request: Request, error: Exception, media: str) -> Response:
+    """For what kept the request from being answered at all: a store that is down, or something unforeseen."""
+    known = error if isinstance(error, DomainError) else Internal(Reporter(request_id_of(request.scope))(error))
+    extensions = {"code": known.code} | ({"id": known.error_id} if isinstance(known, Internal) else {})
+    body = {"errors": [{"message": known.detail, "extensions": extensions}]}
+    return _reply(503 if isinstance(known, Unavailable) else 500, body, media)
 
 
 def _refused(media: str) -> int:
@@ -163,32 +223,24 @@ def _refused(media: str) -> int:
     return 400 if media == GRAPHQL_JSON else 200
 
 
-def _reply(status: int, body: Mapping[str, Any], media: str, headers: Mapping[str, str] | None = None) -> Response:
+def _reply(status: int, body: Mapping[str, Any], media: str, headers: Iterable[tuple[str, str]] = ()) -> Response:
     response = Response(orjson.dumps(body), status, media_type=f"{media}; charset=utf-8")
-    response.headers.update({"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff", **(headers or {})})
+    fixed = [("Cache-Control", "no-store"), ("X-Content-Type-Options", "nosniff")]
+    response.raw_headers += encoded([*fixed, *headers])
     return response
 
 
 def shown(ctx: Context, error: GraphQLError) -> dict[str, Any]:
     """An error as a client sees it: message, place, and a stable `extensions.code`."""
-    known = explain_error(ctx, error)
+    entry: dict[str, Any] = dict(explain_error(ctx, error).formatted)
+    entry.setdefault("extensions", {"code": "INVALID_VALUE" if error.path else "INVALID_REQUEST"})
     cause = error.original_error
-    entry: dict[str, Any] = dict(known.formatted)
-    if isinstance(cause, DomainError):
-        extensions: dict[str, Any] = {"code": cause.code}
-        if cause.field is not None:
-            extensions["field"] = camel(cause.field)
-        if isinstance(cause, InvalidInput) and cause.problems:
-            extensions["problems"] = [
-                {"path": [camel(part) for part in problem.path], "message": problem.message, "kind": problem.kind}
-                for problem in cause.problems
-            ]
-        entry["extensions"] = extensions
-    elif "extensions" not in entry:
-        entry["extensions"] = {"code": "INVALID_VALUE" if error.path else "INVALID_REQUEST"}
+    if isinstance(cause, InvalidInput) and cause.problems:
+        entry["extensions"] = {**entry["extensions"], "problems": [_problem(each) for each in cause.problems]}
     return entry
 
 
-def camel(name: str | int) -> str | int:
-    """`service_account_id` → `serviceAccountId`: use cases speak Python, the graph speaks GraphQL."""
-    return name if isinstance(name, int) else re.sub(r"_([a-z0-9])", lambda match: match[1].upper(), name)
+def _problem(problem: Problem) -> dict[str, Any]:
+    """Use cases speak Python, the graph speaks GraphQL: `service_account_id` → `serviceAccountId`."""
+    path = [part if isinstance(part, int) else to_camel_case(part) for part in problem.path]
+    return {"path": path, "message": problem.message, "kind": problem.kind}

@@ -9,16 +9,26 @@ from __future__ import annotations
 import base64
 import binascii
 import os
+import re
 import secrets
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
-from typing import Any, Literal, NamedTuple, Self
+from tempfile import NamedTemporaryFile
+from typing import Any, Literal, NamedTuple
 
-from pydantic import AliasChoices, Field, SecretStr, field_validator, model_validator
+from pydantic import AliasChoices, Field, SecretStr, field_validator
 from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings, SettingsConfigDict
+from sqlalchemy import make_url
+from sqlalchemy.exc import ArgumentError
 
 from core.secrets import Keyring, Secret, derive_key
+
+PUBLISHED = frozenset({"change-me", "changeme", "change_me", "secret"})
+"""Keys that documentation and example files show: whoever reads them could sign tokens."""
+
+_ORIGIN = re.compile(r"https?://[^/?#*@\s]+")
 
 
 def _setting(default: Any, description: str, *names: str, **bounds: Any) -> Any:
@@ -29,7 +39,12 @@ class Settings(BaseSettings):
     """What an operator decides. Times are in seconds, sizes in bytes."""
 
     model_config = SettingsConfigDict(
-        env_file=".env", env_file_encoding="utf-8", frozen=True, extra="ignore", case_sensitive=True
+        env_file=".env",
+        env_file_encoding="utf-8",
+        env_ignore_empty=True,
+        frozen=True,
+        extra="ignore",
+        case_sensitive=True,
     )
 
     profile: Literal["development", "production"] = _setting(
@@ -38,7 +53,7 @@ class Settings(BaseSettings):
         "SWITCHYARD_PROFILE",
     )
     data_dir: Path = _setting(Path("data"), "Folder of the embedded stores and of the generated secret.", "SWITCHYARD_DATA_DIR")
-    database_url: str | None = _setting(
+    database_url: SecretStr | None = _setting(
         None,
         "Database of all relational data; by default a SQLite file in the data folder.",
         "SWITCHYARD_DATABASE_URL",
@@ -50,8 +65,8 @@ class Settings(BaseSettings):
         "SWITCHYARD_SECRET_KEY",
         "SECRET_KEY",
     )
-    old_secret_keys: str = _setting(
-        "",
+    old_secret_keys: SecretStr = _setting(
+        SecretStr(""),
         "Earlier values of the secret key, comma-separated: what they encrypted can still be read.",
         "SWITCHYARD_OLD_SECRET_KEYS",
     )
@@ -84,7 +99,7 @@ class Settings(BaseSettings):
         "SWITCHYARD_ALLOWED_ROOTS",
     )
     ark_naan: str = _setting("99999", "Name assigning authority of minted ARKs.", "ARK_NAAN", pattern=r"^[0-9a-z]+$")
-    ark_shoulder: str = _setting("fk4", "Shoulder of minted ARKs.", "ARK_SHOULDER", pattern=r"^[0-9a-z]*$")
+    ark_shoulder: str = _setting("fk4", "Shoulder of minted ARKs.", "ARK_SHOULDER", pattern=r"^[0-9a-z]+$")
     list_shape: Literal["envelope", "array"] = _setting(
         "envelope",
         "Shape of REST lists that are asked for without paging parameters.",
@@ -104,6 +119,23 @@ class Settings(BaseSettings):
     document_aliases: int = _setting(60, "Most aliases of a GraphQL document.", "SWITCHYARD_DOCUMENT_ALIASES", gt=0)
     log_level: Literal["debug", "info", "warning", "error"] = _setting("info", "What is logged.", "SWITCHYARD_LOG_LEVEL")
 
+    @field_validator("database_url")
+    @classmethod
+    def _readable(cls, value: SecretStr | None) -> SecretStr | None:
+        try:
+            if value is not None:
+                make_url(value.get_secret_value())
+        except ArgumentError as error:
+            raise ValueError("this is no database URL: write it as sqlite+aiosqlite:///PATH") from error
+        return value
+
+    @field_validator("secret_key")
+    @classmethod
+    def _not_published(cls, value: SecretStr | None) -> SecretStr | None:
+        if value is not None and value.get_secret_value().strip().casefold() in PUBLISHED:
+            raise ValueError("this is a published example: choose a random one")
+        return value
+
     @field_validator("encryption_key")
     @classmethod
     def _exactly_32_bytes(cls, value: SecretStr | None) -> SecretStr | None:
@@ -111,21 +143,21 @@ class Settings(BaseSettings):
             _decode_key(value)
         return value
 
-    @field_validator("secret_key", "encryption_key", "admin_password", "database_url", mode="before")
+    @field_validator("cors_origins")
     @classmethod
-    def _empty_is_unset(cls, value: object) -> object:
-        return value or None
-
-    @model_validator(mode="after")
-    def _no_published_secret(self) -> Self:
-        if self.secret_key is not None and self.secret_key.get_secret_value() in {"change-me", "changeme", "secret"}:
-            raise ValueError("SWITCHYARD_SECRET_KEY is a published example; choose a random one")
-        return self
+    def _exact_origins(cls, value: str) -> str:
+        """Their pages may call with cookies, so each is named in full; one with a path or `*` would silently match nothing."""
+        for origin in _split(value):
+            if not _ORIGIN.fullmatch(origin):
+                raise ValueError(f"{origin} is no origin: write it as https://example.org or http://localhost:3000")
+        return value
 
     @property
     def url(self) -> str:
         """The database's URL."""
-        return self.database_url or f"sqlite+aiosqlite:///{self.data_dir.resolve() / 'switchyard.db'}"
+        if self.database_url is not None:
+            return self.database_url.get_secret_value()
+        return f"sqlite+aiosqlite:///{self.data_dir.resolve() / 'switchyard.db'}"
 
     @property
     def roots(self) -> tuple[Path, ...]:
@@ -136,7 +168,11 @@ class Settings(BaseSettings):
     @property
     def origins(self) -> list[str]:
         """The origins whose pages may call."""
-        return [each.strip() for each in self.cors_origins.split(",") if each.strip()]
+        return _split(self.cors_origins)
+
+
+def _split(text: str) -> list[str]:
+    return [each.strip() for each in text.split(",") if each.strip()]
 
 
 def _decode_key(key: SecretStr) -> bytes:
@@ -154,19 +190,28 @@ def master_secret(settings: Settings) -> Secret:
     if settings.secret_key is not None:
         return Secret(settings.secret_key.get_secret_value())
     file = settings.data_dir / "secret-key"
-    try:
-        settings.data_dir.mkdir(parents=True, exist_ok=True)
-        descriptor = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    except FileExistsError:
-        return Secret(file.read_text().strip())
-    with os.fdopen(descriptor, "w") as stream:
-        stream.write(secrets.token_urlsafe(48))
-    return Secret(file.read_text())
+    if not file.exists():
+        _generate_secret(file)
+    text = file.read_text().strip()
+    if len(text) < 32:
+        raise ValueError(f"{file} holds no secret key; put it back, or what it encrypted cannot be read")
+    return Secret(text)
+
+
+def _generate_secret(file: Path) -> None:
+    """Written aside and then linked into place: of several processes that start at once, one decides, and none reads half."""
+    file.parent.mkdir(parents=True, exist_ok=True)
+    with NamedTemporaryFile("w", dir=file.parent) as aside:  # which nobody else may read
+        aside.write(secrets.token_urlsafe(48))
+        aside.flush()
+        os.fsync(aside.fileno())
+        with suppress(FileExistsError):
+            os.link(aside.name, file)
 
 
 def keyring(settings: Settings, master: Secret) -> Keyring:
     """The current key first, then those that may still have encrypted something."""
-    old = [Secret(each.strip()) for each in settings.old_secret_keys.split(",") if each.strip()]
+    old = [Secret(each) for each in _split(settings.old_secret_keys.get_secret_value())]
     derived = [derive_key(each, "encryption") for each in (master, *old)]
     own = [_decode_key(settings.encryption_key)] if settings.encryption_key is not None else []
     return Keyring([*own, *derived])
@@ -192,7 +237,9 @@ def _names(field: FieldInfo) -> tuple[str, ...]:
 
 
 def _shown(default: object) -> str:
-    return "" if default is None or default == "" else f"`{str(default).lower() if isinstance(default, bool) else default}`"
+    if isinstance(default, bool):
+        return f"`{str(default).lower()}`"
+    return f"`{default}`" if str(default) and default is not None else ""
 
 
 def settings_table() -> str:

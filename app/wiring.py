@@ -155,10 +155,10 @@ def rest_shim(graph: Graph, settings: Settings, contexts: ContextFor) -> RestShi
     return RestShim(graph, OPERATIONS, dialects, contexts, reserved=RESERVED, body_limit=settings.body_limit)
 
 
-def check_operations() -> RestShim:
+def check_operations(settings: Settings | None = None) -> RestShim:
     """Build the graph and every endpoint without a store, to see whether they fit. Raises what a start would raise."""
 
     async def no_context(_: HTTPConnection) -> RequestContext:
         raise NotImplementedError("nothing is served here")
 
-    return rest_shim(Graph(build_schema(), sqlite.dialect()), Settings(), no_context)
+    return rest_shim(Graph(build_schema(), sqlite.dialect()), settings or Settings.model_construct(), no_context)

@@ -89,8 +89,18 @@ def _characters(count: int) -> str:
 
 
 def constraint_of(declared: GraphQLArgument | GraphQLInputField) -> Constraint | None:
-    """The constraint of a schema argument or input field, if it has one."""
-    definition = (declared.extensions or {}).get("strawberry-definition")
+    """The constraint of a schema argument or input field, if it has one. Worked out once, then kept beside the declaration."""
+    extensions = declared.extensions
+    if _KEPT not in extensions:
+        extensions[_KEPT] = _read(extensions.get("strawberry-definition"))
+    kept: Constraint | None = extensions[_KEPT]
+    return kept
+
+
+_KEPT = "switchyard.constraint"
+
+
+def _read(definition: object) -> Constraint | None:
     for directive in getattr(definition, "directives", ()):
         if isinstance(directive, ConstraintDirective):
             return Constraint(**{name: value for name, value in vars(directive).items() if value is not strawberry.UNSET})

@@ -35,8 +35,8 @@ from engine.kinds import (
 )
 
 __all__ = [
-    "Argument",
     "INCLUDE_DELETED",
+    "Argument",
     "Guard",
     "Node",
     "Order",

@@ -17,7 +17,7 @@ from sqlalchemy import ColumnElement, and_, bindparam, false, or_, tuple_
 from sqlalchemy.sql.sqltypes import NullType
 
 from core.errors import InvalidInput
-from engine.declare import Order
+from engine.kinds import Order
 
 RawType = NullType
 """Cursor values are stored forms already; no converter may touch them."""
@@ -76,16 +76,29 @@ def encode_cursor(mark: str, values: Sequence[Any]) -> str:
     return base64.urlsafe_b64encode(orjson.dumps([mark, *values], default=str)).rstrip(b"=").decode()
 
 
-def decode_cursor(text: str, mark: str, terms: int, field: str) -> list[Any]:
+def decode_cursor(text: str, mark: str, order: Sequence[Order], field: str) -> list[Any]:
     """The values of the place. `InvalidInput` for a cursor of another list and for anything that is none."""
     try:
         parts = orjson.loads(base64.b64decode(text + "=" * (-len(text) % 4), altchars=b"-_", validate=True))
     except (binascii.Error, ValueError) as error:
         raise InvalidInput("not a cursor", field=field, value=text) from error
-    well_formed = isinstance(parts, list) and len(parts) == terms + 1
-    if not well_formed or not all(part is None or isinstance(part, str | int | float) for part in parts):
+    if not isinstance(parts, list) or not parts or not isinstance(parts[0], str):
         raise InvalidInput("not a cursor", field=field, value=text)
     if parts[0] != mark:
         raise InvalidInput("this cursor belongs to another list, filter or order", field=field, value=text)
+    if len(parts) != len(order) + 1 or not all(map(_fits, parts[1:], order)):
+        raise InvalidInput("not a cursor", field=field, value=text)
     values: list[Any] = parts[1:]
     return values
+
+
+def _fits(value: object, term: Order) -> bool:
+    """Whether a row could have that value: what cannot be bound must not get as far as the database."""
+    if value is None:
+        return term.nullable
+    return isinstance(value, str | float) or (isinstance(value, int) and is_stored_integer(value))
+
+
+def is_stored_integer(value: int) -> bool:
+    """Whether an integer column can hold it."""
+    return -(2**63) <= value < 2**63

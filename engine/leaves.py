@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from typing import Any
 
 from graphql import GraphQLEnumType, GraphQLError, GraphQLLeafType
 
-from engine.levels import null_error
+from engine.levels import Position, null_error
 from engine.operation import Leaves
-from engine.scalars import EXPECTED_CLASS, STORED_TO_WIRE
+from engine.scalars import EXPECTED_CLASS, LARGEST_LONG, SMALLEST_LONG, STORED_TO_WIRE
 
-SMALLEST_INT, LARGEST_INT = -(2**31), 2**31 - 1
+BOUNDS: dict[str, tuple[float, float]] = {
+    "Int": (-(2**31), 2**31 - 1),
+    "Long": (SMALLEST_LONG, LARGEST_LONG),
+    "Float": (-sys.float_info.max, sys.float_info.max),
+}
+"""Within these a number passes unchanged; what JSON cannot hold, or the type forbids, its own serializer refuses."""
 
 
 class Names:
@@ -57,26 +63,27 @@ def expression(
     leaf: GraphQLLeafType,
     names: Names,
     *,
-    label: str,
-    nullable: bool,
+    position: Position,
     convert: Callable[[Any], Any] | None,
     serialize: Callable[[Any], Any],
 ) -> str:
-    """The code that reads one leaf. `raw` is the code that reads the value, `label` is `Type.field`."""
+    """The code that reads one leaf. `raw` is the code that reads the value."""
 
     def rare(value: Any) -> Any:
-        if value is None:
-            if nullable:
-                return None
-            raise null_error(label)
-        return (convert or serialize)(value)
+        converted = None if value is None else (convert or serialize)(value)
+        if converted is None and not position.nullable:
+            raise null_error(position.label)
+        return converted
 
     otherwise = names.bind(rare)
     if convert is not None:
-        return f"({names.bind(convert)}(v) if (v := {raw}) is not None else {otherwise}(v))"
+        may_be_null = leaf.name == "JSON" and not position.nullable  # the text `null` is a value to SQL, and none to GraphQL
+        usual = otherwise if may_be_null else names.bind(convert)
+        return f"({usual}(v) if (v := {raw}) is not None else {otherwise}(v))"
     expected = EXPECTED_CLASS.get(leaf.name)
     if expected is None:
         return f"{otherwise}({raw})"
-    bounds = f" and {SMALLEST_INT} <= v <= {LARGEST_INT}" if leaf.name == "Int" else ""
-    absent = " or v is None" if nullable else ""
+    low_high = BOUNDS.get(leaf.name)
+    bounds = f" and {low_high[0]} <= v <= {low_high[1]}" if low_high else ""
+    absent = " or v is None" if position.nullable else ""
     return f"(v if ((v := {raw}).__class__ is {expected.__name__}{bounds}){absent} else {otherwise}(v))"

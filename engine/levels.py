@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from graphql import FieldNode, GraphQLError, VariableValues, located_error
+from graphql.pyutils import is_iterable
 
 from core.context import Context
 
@@ -123,19 +124,22 @@ class ListCompleter(Completer):
         for index, value in enumerate(values):
             if value is None:
                 out[index] = self.position.null(run, locate(index))
-            elif isinstance(value, list | tuple):
-                if value:
-                    starts.append(len(flat))
+            elif isinstance(value, list | tuple) or is_iterable(value):
+                start = len(flat)
+                flat.extend(value)
+                if len(flat) > start:
+                    starts.append(start)
                     owners.append(index)
-                    flat.extend(value)
                 out[index] = []
             else:
                 out[index] = self.position.failed(_not_a_list(value, self.position.label), run, locate(index))
         if flat:
+            failed = len(run.errors)
             done = await self.items.complete(flat, run, _item_path(starts, owners, locate))
+            whole = len(run.errors) == failed  # without a new error nothing is nulled
             for start, end, owner in zip(starts, [*starts[1:], len(flat)], owners, strict=True):
                 part = done[start:end]
-                out[owner] = self.position.settle(NULLED) if NULLED in part else part
+                out[owner] = part if whole or NULLED not in part else self.position.settle(NULLED)
         return out
 
 
@@ -161,9 +165,9 @@ class ObjectCompleter(Completer):
         self.level = level
 
     async def complete(self, values: Sequence[Any], run: Run, locate: Locate) -> list[Any]:
-        absent = [index for index, value in enumerate(values) if value is None or isinstance(value, BaseException)]
+        absent = _absent(values)
         if not absent:
-            return [self.position.settle(built) for built in await self.level.complete(values, run, locate)]
+            return await self._build(values, run, locate)
         missing = set(absent)
         present = [index for index in range(len(values)) if index not in missing]
         out: list[Any] = [None] * len(values)
@@ -172,10 +176,25 @@ class ObjectCompleter(Completer):
             path = locate(index)
             out[index] = self.position.null(run, path) if value is None else self.position.failed(value, run, path)
         if present:
-            built = await self.level.complete([values[index] for index in present], run, lambda n: locate(present[n]))
+            built = await self._build([values[index] for index in present], run, lambda n: locate(present[n]))
             for index, value in zip(present, built, strict=True):
-                out[index] = self.position.settle(value)
+                out[index] = value
         return out
+
+    async def _build(self, values: Sequence[Any], run: Run, locate: Locate) -> list[Any]:
+        failed = len(run.errors)
+        built = await self.level.complete(values, run, locate)
+        return built if len(run.errors) == failed else list(map(self.position.settle, built))
+
+
+def _absent(values: Sequence[Any]) -> list[int]:
+    """Which of them are None or an exception; their classes tell in one go that none is."""
+    if not any(issubclass(kind, _ABSENT) for kind in set(map(type, values))):
+        return []
+    return [index for index, value in enumerate(values) if isinstance(value, _ABSENT)]
+
+
+_ABSENT = (type(None), BaseException)
 
 
 @dataclass(frozen=True, slots=True)
@@ -223,12 +242,11 @@ class AbstractCompleter(Completer):
 # --- steps -------------------------------------------------------------------------------------------------------------
 
 
+@dataclass(slots=True)
 class Step(abc.ABC):
     """Resolves one field that is not a leaf of its row, for all parents, and completes it into their objects."""
 
     key: str
-    nodes: Sequence[FieldNode]
-    nullable: bool
     completer: Completer
 
     @abc.abstractmethod
@@ -237,7 +255,7 @@ class Step(abc.ABC):
 
     async def fill(self, parents: Sequence[Any], objects: list[Any], run: Run, locate: Locate) -> None:
         """Put this field into every object that is still alive; an object dies if the field is null and must not be."""
-        live = [index for index, built in enumerate(objects) if built is not NULLED]
+        live = [index for index, built in enumerate(objects) if built is not NULLED] if run.errors else range(len(objects))
         if not live:
             return
 
@@ -265,39 +283,29 @@ class LeafReader:
     position: Position
 
 
+@dataclass(frozen=True, slots=True)
 class Level:
-    """One selection set on one concrete type."""
+    """One selection set on one concrete type: its leaves in one comprehension, then its steps, in order."""
 
-    __slots__ = ("_build", "_order", "_readers", "_steps", "source")
-
-    def __init__(
-        self,
-        build: Callable[[Sequence[Any]], list[Any]],
-        readers: Sequence[LeafReader],
-        order: Sequence[str],
-        steps: Sequence[Step],
-        source: str,
-    ) -> None:
-        self._build, self._readers, self._order, self._steps, self.source = build, readers, order, steps, source
-
-    @property
-    def steps(self) -> Sequence[Step]:
-        """What follows after the leaves, in order."""
-        return self._steps
+    type_name: str
+    keys: Sequence[str]
+    build: Callable[[Sequence[Any]], list[Any]]
+    leaves: Sequence[LeafReader]
+    steps: Sequence[Step]
 
     async def complete(self, parents: Sequence[Any], run: Run, locate: Locate) -> list[Any]:
         """An object (or NULLED) per parent."""
         try:
-            objects = self._build(parents)
+            objects = self.build(parents)
         except Exception:  # noqa: BLE001  # some leaf of some parent is broken: find out which
             objects = [self._build_one(parent, run, locate(index)) for index, parent in enumerate(parents)]
-        for step in self._steps:
+        for step in self.steps:
             await step.fill(parents, objects, run, locate)
         return objects
 
     def _build_one(self, parent: Any, run: Run, path: Path) -> Any:
-        built: dict[str, Any] = dict.fromkeys(self._order)
-        for leaf in self._readers:
+        built: dict[str, Any] = dict.fromkeys(self.keys)
+        for leaf in self.leaves:
             try:
                 built[leaf.key] = leaf.read(parent)
             except Exception as error:  # noqa: BLE001  # whatever reading raises is that field's error

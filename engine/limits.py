@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
-from graphql import DocumentNode, FieldNode, FragmentSpreadNode, SelectionSetNode
+from graphql import DocumentNode, FieldNode, FragmentSpreadNode, OperationDefinitionNode, SelectionSetNode
 
 from core.errors import TooExpensive
 from engine.selections import fragments_of, walk
@@ -26,36 +27,41 @@ def check_limits(document: DocumentNode, limits: Limits) -> None:
     aliases = sum(1 for selection in walk(document) if isinstance(selection, FieldNode) and selection.alias is not None)
     if aliases > limits.aliases:
         raise TooExpensive(f"{aliases} aliases in one document; at most {limits.aliases} are allowed")
-    depths = Depths(document)
-    for definition in document.definitions:
-        depth = depths.of(getattr(definition, "selection_set", None))
-        if depth > limits.depth:
-            raise TooExpensive(f"the document is {depth} levels deep; at most {limits.depth} are allowed")
-        roots = len(definition.selection_set.selections) if hasattr(definition, "selection_set") else 0
-        if roots > limits.root_fields:
-            raise TooExpensive(f"{roots} fields in one selection; at most {limits.root_fields} are allowed")
+    measures = Measures(document)
+    for operation in (each for each in document.definitions if isinstance(each, OperationDefinitionNode)):
+        measure = measures.of(operation.selection_set)
+        if measure.depth > limits.depth:
+            raise TooExpensive(f"the document is {measure.depth} levels deep; at most {limits.depth} are allowed")
+        if measure.fields > limits.root_fields:
+            raise TooExpensive(f"{measure.fields} fields in one selection; at most {limits.root_fields} are allowed")
 
 
-class Depths:
-    """Depth of selection sets; each fragment is measured once, however often it is spread."""
+class Measure(NamedTuple):
+    """Of a selection set with its fragments opened: how many fields it has, and how many levels of fields."""
+
+    fields: int
+    depth: int
+
+
+class Measures:
+    """Each fragment is measured once, however often it is spread."""
 
     def __init__(self, document: DocumentNode) -> None:
         self._fragments = fragments_of(document)
-        self._known: dict[str, int] = {}
+        self._known: dict[str, Measure] = {}
 
-    def of(self, selections: SelectionSetNode | None) -> int:
-        """How many levels of fields are below."""
-        if selections is None:
-            return 0
-        return max((self._of_selection(selection) for selection in selections.selections), default=0)
+    def of(self, selections: SelectionSetNode | None) -> Measure:
+        """The measure of a selection set; nothing for a leaf."""
+        parts = [self._of_selection(selection) for selection in selections.selections] if selections is not None else []
+        return Measure(sum(part.fields for part in parts), max((part.depth for part in parts), default=0))
 
-    def _of_selection(self, selection: object) -> int:
+    def _of_selection(self, selection: object) -> Measure:
         if isinstance(selection, FragmentSpreadNode):
             return self._of_fragment(selection.name.value)
         below = self.of(getattr(selection, "selection_set", None))
-        return below + 1 if isinstance(selection, FieldNode) else below
+        return Measure(1, below.depth + 1) if isinstance(selection, FieldNode) else below
 
-    def _of_fragment(self, name: str) -> int:
+    def _of_fragment(self, name: str) -> Measure:
         if name not in self._known:
             self._known[name] = self.of(self._fragments[name].selection_set)
         return self._known[name]

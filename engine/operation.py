@@ -36,6 +36,10 @@ class Leaves:
 GRAPHQL_LEAVES = Leaves()
 
 
+class UnplannableError(Exception):
+    """The operation holds something that only graphql-core executes, in GraphQL's own spelling of leaves."""
+
+
 class Operation(abc.ABC):
     """One operation of a validated document, prepared once and run many times."""
 
@@ -51,4 +55,4 @@ class Operation(abc.ABC):
 
     @abc.abstractmethod
     def stream(self, ctx: Context, variables: Mapping[str, Any]) -> AsyncIterator[Outcome]:
-        """Run a subscription; an outcome per event."""
+        """Run a subscription; an outcome per event. One that fails is the last: without data, with its located error."""

@@ -1,169 +1,299 @@
 """How graphql-core resolves the declarations that plans compile: the reference they are tested against, and the fallback.
 
 Rows become instances of their type; relations go through one loader per field and arguments, so a level still costs one
-statement. Nothing here is fast, and nothing here may answer differently from a plan.
+statement per relation. Nothing here is fast, and nothing here may answer differently from a plan.
 """
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
-from graphql import get_named_type, is_abstract_type
+from graphql import (
+    DocumentNode,
+    GraphQLError,
+    GraphQLField,
+    GraphQLObjectType,
+    GraphQLSchema,
+    OperationDefinitionNode,
+    execute,
+    get_named_type,
+    is_abstract_type,
+    is_enum_type,
+    is_object_type,
+    located_error,
+    subscribe,
+)
 from sqlalchemy.engine import Dialect
 from strawberry.dataloader import DataLoader
 
 from core.context import Context
 from core.ids import decode_global_id, encode_global_id
 from core.sql import Row
+from engine.admission import Admission
+from engine.arguments import python_names
 from engine.connection import Page
-from engine.declare import Batch, Column, Field, GlobalId, Many, One, Stored, Viewer, stored_of
+from engine.declare import definition_of, guard_of, kind_of, stored_type
+from engine.kinds import Batch, Column, GlobalId, Guard, Many, One
+from engine.operation import Operation, Outcome
 from engine.relations import ManyRelation, OneRelation, Projection
-from engine.steps import local_key, viewer_key
+from engine.steps import key_from_request, local_key
+
+Resolve = Callable[..., Any]
+
+
+class Reference(Operation):
+    """One operation, executed by graphql-core."""
+
+    def __init__(
+        self,
+        schema: GraphQLSchema,
+        document: DocumentNode,
+        definition: OperationDefinitionNode,
+        admission: Admission,
+        *,
+        reason: str = "asked for",
+    ) -> None:
+        self.definition, self.reason = definition, reason
+        self._schema, self._document, self._admission = schema, document, admission
+
+    def guard(self, ctx: Context) -> None:
+        self._admission.guard(ctx)
+
+    async def execute(self, ctx: Context, variables: Mapping[str, Any]) -> Outcome:
+        refused = self._admission.variables(variables)
+        if isinstance(refused, list):
+            return Outcome(None, refused)
+        result: Any = execute(self._schema, self._document, context_value=ctx, variable_values=dict(variables))
+        if hasattr(result, "__await__"):
+            result = await result
+        return Outcome(result.data, list(result.errors or ()))
+
+    async def stream(self, ctx: Context, variables: Mapping[str, Any]) -> AsyncIterator[Outcome]:
+        refused = self._admission.variables(variables)
+        if isinstance(refused, list):
+            yield Outcome(None, refused)
+            return
+        result: Any = subscribe(self._schema, self._document, context_value=ctx, variable_values=dict(variables))
+        if hasattr(result, "__await__"):
+            result = await result
+        if not hasattr(result, "__aiter__"):
+            yield Outcome(result.data, list(result.errors or ()))
+            return
+        try:
+            async for event in result:
+                yield Outcome(event.data, list(event.errors or ()))
+        except GraphQLError as error:
+            yield Outcome(None, [error])
+
+
+# --- resolvers ---------------------------------------------------------------------------------------------------------
 
 
 class Instances:
     """Makes instances of one stored type from rows that hold all of its columns."""
 
-    def __init__(self, graphql_type: Any, dialect: Dialect) -> None:
-        definition = graphql_type.extensions["strawberry-definition"]
-        stored = stored_of(definition.origin)
-        assert stored is not None
-        self.stored: Stored = stored
-        self.projection = Projection()
-        self._type, self._name = definition.origin, graphql_type.name
-        self._key = self.projection.index(stored.key)
-        self._leaves: list[tuple[str, int, Callable[[Any], Any]]] = []
-        self._columns: dict[int, int] = {}
-        for field in definition.fields:
-            kind = field.kind if isinstance(field, Field) else None
-            if isinstance(kind, Column):
-                index = self.projection.index(kind)
-                decode = kind.expression.type.dialect_impl(dialect).result_processor(dialect, None)
-                self._leaves.append((field.python_name, index, decode or (lambda value: value)))
-            for column in _needed(kind):
-                self._columns[id(column)] = self.projection.index(column)
+    def __init__(self, kind: GraphQLObjectType, dialect: Dialect) -> None:
+        stored = stored_type(kind)
+        assert stored is not None, "asked for stored types only"
+        self.stored, self.name, self.projection = stored, kind.name, Projection()
+        self.key = self.projection.index(stored.key)
+        self._type = definition_of(kind).origin  # type: ignore[arg-type]  # types carry their definition as fields do
+        for field in kind.fields.values():
+            for column in _columns(field):
+                self.projection.index(column)
 
     def of(self, row: Row | None) -> Any:
-        """The instance; None for None."""
+        """The instance, which graphql-core tells by its class; None for None."""
         if row is None:
             return None
         instance = object.__new__(self._type)
-        values = {name: None if row[index] is None else decode(row[index]) for name, index, decode in self._leaves}
-        raw = {column: row[index] for column, index in self._columns.items()}
-        instance.__dict__.update(values, id=encode_global_id(self._name, str(row[self._key])), key_=row[self._key], raw_=raw)
+        instance.__dict__["row_"] = row
         return instance
 
 
-def _needed(kind: object) -> Sequence[Any]:
-    if isinstance(kind, One) and kind.column is not None:
-        return [kind.column]
-    return kind.needs if isinstance(kind, Batch) else []
+def _columns(field: GraphQLField) -> Sequence[Any]:
+    match kind_of(field):
+        case Column() as column:
+            return [column]
+        case One(column=by) if by is not None:
+            return [by]
+        case Batch(needs=needs):
+            return needs
+    return []
 
 
-def resolve(field: Field, source: Any, info: Any, arguments: dict[str, Any]) -> Any:
-    """The value of a declared field, for graphql-core."""
-    kind = field.kind
-    if isinstance(kind, Column | GlobalId):
-        return source.__dict__[field.python_name]
-    ctx: Context = info.context
-    if isinstance(kind, Many):
-        return _stream(ctx, kind, info, arguments) if kind.batch else _many(ctx, kind, source, info, arguments)
-    if isinstance(kind, One):
-        return _one(ctx, kind, source, info, arguments)
-    assert isinstance(kind, Batch)
-    return _batch(ctx, kind, source)
+def attach_resolvers(schema: GraphQLSchema, dialect: Dialect) -> None:
+    """Give every declared field of the schema its resolver. Plain resolvers have theirs from Strawberry."""
+    kinds = [kind for kind in schema.type_map.values() if is_object_type(kind)]
+    instances = {kind.name: Instances(kind, dialect) for kind in kinds if stored_type(kind) is not None}
+    for kind in kinds:
+        for name, field in kind.fields.items():
+            if kind_of(field) is not None:
+                _attach(Declared(kind, name, field, instances, dialect))
 
 
-def _loader(ctx: Context, key: object, load: Callable[[list[Any]], Coroutine[Any, Any, Any]]) -> DataLoader[Any, Any]:
-    if key not in ctx.loaders:
-        ctx.loaders[key] = DataLoader(load_fn=load)
-    found: DataLoader[Any, Any] = ctx.loaders[key]
-    return found
+def _attach(declared: Declared) -> None:
+    match declared.kind:
+        case Column() as column:
+            declared.field.resolve = declared.column(column)
+        case GlobalId():
+            declared.field.resolve = declared.global_id()
+        case One() as one if is_abstract_type(declared.target):
+            declared.field.resolve = declared.node(one)
+        case One() as one:
+            declared.field.resolve = declared.one(one)
+        case Many() as many if many.batch:
+            declared.field.subscribe = declared.stream(many)
+            declared.field.resolve = lambda event, _info, **_: event
+        case Many() as many:
+            declared.field.resolve = declared.many(many)
+        case Batch() as batch:
+            declared.field.resolve = declared.batch(batch)
 
 
-def _target(info: Any) -> Any:
-    """The GraphQL type whose rows a field returns."""
-    named = get_named_type(info._raw_info.return_type)  # noqa: SLF001  # Strawberry shows graphql-core's info nowhere else
-    if named.name.endswith("Connection"):
-        named = get_named_type(named.fields["nodes"].type)
-    return named
+class Declared:
+    """One declared field, and how graphql-core finds its value."""
 
+    def __init__(
+        self,
+        parent: GraphQLObjectType,
+        name: str,
+        field: GraphQLField,
+        instances: Mapping[str, Instances],
+        dialect: Dialect,
+    ) -> None:
+        self.field, self.kind = field, kind_of(field)
+        self.target: Any = get_named_type(field.type)
+        self._parent, self._label, self._instances, self._dialect = parent, f"{parent.name}.{name}", instances, dialect
+        self._names = python_names(field)
+        self._guard: Guard = guard_of(field) or (lambda _: None)
 
-async def _one(ctx: Context, kind: One, source: Any, info: Any, arguments: dict[str, Any]) -> Any:
-    if kind.allowed is not None and not kind.allowed(Viewer(ctx.principals.shape)):
-        return None
-    target = _target(info)
-    if is_abstract_type(target):
-        wanted = decode_global_id(next(iter(arguments.values())))
-        target = next(
-            (
-                each
-                for each in info.schema._schema.get_possible_types(target)  # noqa: SLF001  # the built schema
-                if each.name == wanted.type_name and _is_stored(each)
-            ),
-            None,
-        )
-        if target is None:
-            return None
-        instances = Instances(target, ctx.sql.dialect)
-        relation = OneRelation(instances.stored, kind, instances.projection, ctx.sql.dialect)
-        (row,) = await relation.fetch(ctx, [local_key(relation, wanted.local_id)])
-        return instances.of(row)
-    if kind.argument is not None:
-        key = arguments.get(kind.argument)
-    elif kind.viewer is not None:
-        key = viewer_key(ctx, kind.viewer)
-    else:
-        key = source.raw_[id(kind.column)] if kind.column is not None else getattr(source, kind.attribute or "")
+    def column(self, column: Column) -> Resolve:
+        """From the stored form to a Python value, which graphql-core then serializes."""
+        index, type_ = self._instances[self._parent.name].projection.index(column), column.expression.type
+        decode = None if is_enum_type(self.target) else type_.dialect_impl(self._dialect).result_processor(self._dialect, None)
 
-    async def load(keys: list[Any]) -> list[Any]:
-        instances = Instances(target, ctx.sql.dialect)
-        relation = OneRelation(instances.stored, kind, instances.projection, ctx.sql.dialect)
-        return [instances.of(row) for row in await relation.fetch(ctx, keys)]
+        def resolve(source: Any, _info: Any) -> Any:
+            stored = source.row_[index]
+            return stored if stored is None or decode is None else decode(stored)
 
-    return None if key is None else await _loader(ctx, (id(kind), target.name), load).load(key)
+        return resolve
 
+    def global_id(self) -> Resolve:
+        """From the key."""
+        instances = self._instances[self._parent.name]
+        return lambda source, _info: encode_global_id(instances.name, str(source.row_[instances.key]))
 
-def _is_stored(graphql_type: Any) -> bool:
-    return stored_of(graphql_type.extensions["strawberry-definition"].origin) is not None
+    def one(self, one: One) -> Resolve:
+        """To one row."""
+        instances, relation = self._to_one(one, self.target.name)
+        index = None if one.column is None else self._instances[self._parent.name].projection.index(one.column)
 
+        async def load(ctx: Context, keys: list[Any]) -> list[Any]:
+            return [instances.of(row) for row in await relation.fetch(ctx, keys)]
 
-async def _many(ctx: Context, kind: Many, source: Any, info: Any, arguments: dict[str, Any]) -> Any:
-    target, name = _target(info), f"{info._raw_info.parent_type.name}.{info.field_name}"  # noqa: SLF001  # as above
+        async def resolve(source: Any, info: Any, **arguments: Any) -> Any:
+            self._guard(info.context)
+            if index is not None:
+                key = source.row_[index]
+            elif one.attribute is not None:
+                key = getattr(source, one.attribute)
+            else:
+                key = key_from_request(one, info.context, self._python(arguments))
+            return None if key is None else await _load(info.context, relation, load, key)
 
-    async def load(keys: list[Any]) -> list[Page]:
-        instances = Instances(target, ctx.sql.dialect)
-        relation = ManyRelation(name, instances.stored, kind, instances.projection, ctx.sql.dialect)
+        return resolve
+
+    def node(self, one: One) -> Resolve:
+        """To one row of the type that a global id names."""
+        by_type = {name: self._to_one(one, name) for name in self._instances}
+
+        async def resolve(_source: Any, info: Any, **arguments: Any) -> Any:
+            self._guard(info.context)
+            wanted = decode_global_id(next(iter(arguments.values())))
+            if wanted.type_name not in by_type:
+                return None
+            instances, relation = by_type[wanted.type_name]
+            (row,) = await relation.fetch(info.context, [local_key(relation, wanted.local_id)])
+            return instances.of(row)
+
+        return resolve
+
+    def _to_one(self, one: One, target: str) -> tuple[Instances, OneRelation]:
+        instances = self._instances[target]
+        return instances, OneRelation(instances.stored, one, instances.projection, self._dialect)
+
+    def many(self, many: Many) -> Resolve:
+        """To a page of rows."""
+        instances, relation = self._to_many(many, get_named_type(self.target.fields["nodes"].type).name)
+
+        async def resolve(source: Any, info: Any, **arguments: Any) -> Any:
+            self._guard(info.context)
+            given = self._python(arguments)
+            at_root = many.parent is None
+
+            async def load(ctx: Context, keys: list[Any]) -> list[Page]:
+                pages = await relation.pages(ctx, None if at_root else keys, given, count=True)
+                return [_of_instances(page, instances) for page in pages]
+
+            loader = (relation, repr(sorted(arguments.items())))
+            key = None if at_root else source.row_[self._instances[self._parent.name].key]
+            return await _load(info.context, loader, load, key)
+
+        return resolve
+
+    def stream(self, many: Many) -> Resolve:
+        """To all rows, batch by batch."""
+        instances, relation = self._to_many(many, self.target.name)
+
+        async def batches(info: Any, arguments: Mapping[str, Any]) -> AsyncIterator[list[Any]]:
+            try:
+                async for rows in relation.batches(info.context, self._python(arguments)):
+                    yield [instances.of(row) for row in rows]
+            except Exception as error:
+                raise located_error(error, info.field_nodes, info.path.as_list()) from error
+
+        def subscribe_(_source: Any, info: Any, **arguments: Any) -> AsyncIterator[list[Any]]:
+            self._guard(info.context)
+            return batches(info, arguments)
+
+        return subscribe_
+
+    def _to_many(self, many: Many, target: str) -> tuple[Instances, ManyRelation]:
+        instances = self._instances[target]
+        relation = ManyRelation(self._label, instances.stored, many, instances.projection, self._dialect)
         relation.with_cursors()
-        at_root = kind.parent is None
-        pages = await relation.pages(ctx, None if at_root else keys, arguments, count=True)
-        return [_with_instances(page, instances) for page in pages]
+        return instances, relation
 
-    key = None if kind.parent is None else source.key_
-    return await _loader(ctx, (id(kind), repr(sorted(arguments.items()))), load).load(key)
+    def batch(self, batch: Batch) -> Resolve:
+        """For all parents at once, from their columns."""
+        projection = self._instances[self._parent.name].projection
+        indices = [projection.index(column) for column in batch.needs]
+
+        async def load(ctx: Context, needed: list[Any]) -> list[Any]:
+            return list(await batch.load(ctx, needed))
+
+        async def resolve(source: Any, info: Any) -> Any:
+            self._guard(info.context)
+            return await _load(info.context, self, load, tuple(source.row_[index] for index in indices))
+
+        return resolve
+
+    def _python(self, arguments: Mapping[str, Any]) -> dict[str, Any]:
+        return {self._names[name]: value for name, value in arguments.items()}
 
 
-def _with_instances(page: Page, instances: Instances) -> Page:
-    made = [instances.of(row) for row in page.nodes]
-    rows = {id(instance): row for instance, row in zip(made, page.nodes, strict=True)}
+async def _load(ctx: Context, name: Any, load: Callable[[Context, list[Any]], Any], key: Any) -> Any:
+    """Through the request's loader of that name, which asks for the keys of a level together."""
+    loader = ctx.loaders.get(name)
+    if loader is None:
+        loader = ctx.loaders[name] = DataLoader(load_fn=lambda keys: load(ctx, keys))
+    return await loader.load(key)
+
+
+def _of_instances(page: Page, instances: Instances) -> Page:
     cursor = page.cursor
-    page.nodes, page.cursor = made, lambda instance: cursor(rows[id(instance)])
-    return page
-
-
-async def _stream(ctx: Context, kind: Many, info: Any, arguments: dict[str, Any]) -> AsyncIterator[list[Any]]:
-    instances = Instances(_target(info), ctx.sql.dialect)
-    relation = ManyRelation(info.field_name, instances.stored, kind, instances.projection, ctx.sql.dialect)
-    relation.with_cursors()
-    last: Row | None = None
-    while rows := await relation.batch(ctx, arguments, last):
-        yield [instances.of(row) for row in rows]
-        last = rows[-1]
-
-
-async def _batch(ctx: Context, kind: Batch, source: Any) -> Any:
-    async def load(keys: list[Any]) -> list[Any]:
-        return list(await kind.load(ctx, keys))
-
-    return await _loader(ctx, id(kind), load).load(tuple(source.raw_[id(column)] for column in kind.needs))
+    nodes = [instances.of(row) for row in page.nodes]
+    return replace(page, nodes=nodes, cursor=lambda instance: cursor(instance.row_))

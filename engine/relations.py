@@ -1,11 +1,12 @@
 """Relations at work: from the keys of all parents of a level to their rows, in one statement per relation per level.
 
-Statements are composed with SQLAlchemy Core once per shape (roles of the viewer, filters given, direction) and kept as text.
+Statements are composed with SQLAlchemy Core once per shape (roles of the viewer, filters given, direction) and kept as text;
+a client can ask for many shapes of one relation, so only the recent ones are kept.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
@@ -18,8 +19,12 @@ from core.context import Context
 from core.errors import InvalidInput, NotSupported
 from core.sql import Row, Statement
 from engine.connection import Page
-from engine.declare import DEFAULT_PAGE, Column, Many, One, Stored, Viewer, viewer_values
-from engine.keyset import beyond, complete_order, decode_cursor, encode_cursor, fingerprint, sort_terms
+from engine.keyset import beyond, complete_order, decode_cursor, encode_cursor, fingerprint, is_stored_integer, sort_terms
+from engine.kinds import DEFAULT_PAGE, Column, Many, One, Stored, Viewer, viewer_values
+from engine.recent import Recent
+
+MOST_STATEMENTS = 128
+"""Of one relation; they are composed again when they were forgotten."""
 
 
 @dataclass(slots=True)
@@ -32,7 +37,8 @@ class Projection:
         """Where the column stands in the row; asking twice reads it once."""
         wanted = column if isinstance(column, Column) else Column(column)
         for position, known in enumerate(self.columns):
-            if known.expression is wanted.expression and known.allowed is wanted.allowed:
+            same = known.expression is wanted.expression and known.allowed is wanted.allowed
+            if same and known.otherwise == wanted.otherwise:
                 return position + 1
         self.columns.append(wanted)
         return len(self.columns)
@@ -65,28 +71,35 @@ class OneRelation:
 
     def __init__(self, stored: Stored, one: One, projection: Projection, dialect: Dialect) -> None:
         self.stored, self.one, self.projection, self.dialect = stored, one, projection, dialect
-        self._statements: dict[object, Statement] = {}
+        self._statements: Recent[Statement] = Recent(MOST_STATEMENTS)
         processor = stored.key.type.dialect_impl(dialect).bind_processor(dialect)
         self._to_stored: Callable[[Any], Any] = processor or (lambda key: key)
 
     async def fetch(self, ctx: Context, keys: Sequence[Any]) -> list[Row | None]:
         """A row or None for each key (None stays None). Keys are Python values or stored ones."""
-        wanted = list(dict.fromkeys(self._to_stored(key) for key in keys if key is not None))
+        if self.one.allowed is not None and not self.one.allowed(Viewer(ctx.principals.shape)):
+            return [None] * len(keys)
+        stored = [self._stored_key(key) for key in keys]
+        wanted = list(dict.fromkeys(key for key in stored if key is not None))
         if not wanted:
             return [None] * len(keys)
         single = len(wanted) == 1
         statement = self.statement(ctx.principals.shape, single=single)
         given: dict[str, object] = {"key": wanted[0]} if single else {"keys": _keys(wanted)}
         rows = await statement.fetch(ctx.sql, **given, **viewer_values(ctx.principals))
-        found = {wanted[row[0]]: row for row in rows}
-        return [None if key is None else found.get(self._to_stored(key)) for key in keys]
+        found: dict[Any, Row] = {wanted[row[0]]: row for row in rows}
+        return [found.get(key) for key in stored]
+
+    def _stored_key(self, key: Any) -> Any:
+        """None also for what cannot be a key: an integer that no column can hold."""
+        stored = None if key is None else self._to_stored(key)
+        return None if isinstance(stored, int) and not is_stored_integer(stored) else stored
 
     def statement(self, shape: tuple[tuple[str, str], ...], *, single: bool) -> Statement:
         """By one key, or by all keys of a level."""
-        known = self._statements.get((shape, single))
-        if known is None:
-            known = self._statements[shape, single] = Statement(self._compose(Viewer(shape), single=single), self.dialect)
-        return known
+        return self._statements.remember(
+            (shape, single), lambda: Statement(self._compose(Viewer(shape), single=single), self.dialect)
+        )
 
     def _compose(self, viewer: Viewer, *, single: bool) -> Select[Any]:
         stored = self.stored
@@ -108,7 +121,7 @@ class Slice(NamedTuple):
     size: int
     offset: int
     backward: bool
-    place: tuple[Any, ...] | None
+    place: tuple[Any, ...] | None = None
     """The sort values of the cursor's row, if there is a cursor."""
 
 
@@ -116,8 +129,8 @@ class Shape(NamedTuple):
     """All that decides the text of a statement."""
 
     viewer: tuple[tuple[str, str], ...]
-    filters: tuple[str, ...]
-    deleted: bool
+    filters: tuple[str, ...] = ()
+    deleted: bool = False
     backward: bool = False
     nulls: tuple[bool, ...] | None = None
     offset: bool = False
@@ -130,7 +143,7 @@ class ManyRelation:
         self.name, self.stored, self.many, self.projection, self.dialect = name, stored, many, projection, dialect
         self.order = complete_order(many.order, stored.key)
         self._marks: tuple[int, ...] | None = None
-        self._statements: dict[tuple[str, Shape], Statement] = {}
+        self._statements: Recent[Statement] = Recent(MOST_STATEMENTS)
 
     def with_cursors(self) -> None:
         """Also read what cursors are made of."""
@@ -140,7 +153,8 @@ class ManyRelation:
         self, ctx: Context, keys: Sequence[Any] | None, arguments: Mapping[str, Any], *, rows: bool = True, count: bool = False
     ) -> list[Page]:
         """One page per parent key (at the root: `keys` is None, one page). `rows` and `count` say what is wanted of it."""
-        mark = self._mark(arguments)
+        with_cursors = self._marks is not None or arguments.get("after") is not None or arguments.get("before") is not None
+        mark = self._mark(arguments) if with_cursors else ""
         wanted = self._slice(arguments, mark)
         positions, unique = _unique(keys)
         found = await self._rows(ctx, unique, arguments, wanted) if rows else {}
@@ -178,20 +192,23 @@ class ManyRelation:
         rows = await self.statement("count", shape).fetch(ctx.sql, **self._values(ctx, keys, arguments))
         return {row[0]: row[1] for row in rows}
 
-    async def batch(self, ctx: Context, arguments: Mapping[str, Any], after: Row | None) -> list[Row]:
-        """The next rows of a stream, beyond the last one delivered; empty at the end."""
-        assert self._marks is not None
-        place = None if after is None else tuple(after[index] for index in self._marks)
-        wanted = Slice(self.many.batch - 1, 0, backward=False, place=place)
-        return (await self._rows(ctx, None, arguments, wanted)).get(0, [])
+    async def batches(self, ctx: Context, arguments: Mapping[str, Any]) -> AsyncGenerator[list[Row], None]:
+        """Every row, batch by batch; nothing for an empty list. Rows that come or go meanwhile shift no other."""
+        assert self._marks is not None, "a stream goes on from the place of its last row"
+        place: tuple[Any, ...] | None = None
+        while True:
+            wanted = Slice(self.many.batch - 1, 0, backward=False, place=place)
+            rows = (await self._rows(ctx, None, arguments, wanted)).get(0, [])
+            if rows:
+                yield rows
+            if len(rows) < self.many.batch:
+                return
+            place = tuple(rows[-1][index] for index in self._marks)
 
     def statement(self, what: str, shape: Shape) -> Statement:
-        """The statement for that shape, composed when it is first needed."""
-        known = self._statements.get((what, shape))
-        if known is None:
-            compose = self._compose_rows if what == "rows" else self._compose_count
-            known = self._statements[what, shape] = Statement(compose(shape), self.dialect)
-        return known
+        """The statement for that shape (`rows` or `count`), composed when it is first needed."""
+        compose = self._compose_rows if what == "rows" else self._compose_count
+        return self._statements.remember((what, shape), lambda: Statement(compose(shape), self.dialect))
 
     # --- composing ---------------------------------------------------------------------------------------------------
 
@@ -248,13 +265,14 @@ class ManyRelation:
 
     def _values(self, ctx: Context, keys: Sequence[Any] | None, arguments: Mapping[str, Any]) -> dict[str, Any]:
         values: dict[str, Any] = viewer_values(ctx.principals)
-        values.update({f"filter_{name}": arguments[name] for name in self._given(arguments)})
+        values.update({f"filter_{name}": _storable(arguments[name], name) for name in self._given(arguments)})
         if keys is not None:
             values["keys"] = _keys(keys)
         return values
 
     def _mark(self, arguments: Mapping[str, Any]) -> str:
-        return fingerprint(self.name, [(name, arguments[name]) for name in self._given(arguments)])
+        given = [(name, arguments[name]) for name in self._given(arguments)]
+        return fingerprint(self.name, given, bool(arguments.get("include_deleted")))
 
     def _slice(self, arguments: Mapping[str, Any], mark: str) -> Slice:
         first, last = arguments.get("first"), arguments.get("last")
@@ -269,7 +287,7 @@ class ManyRelation:
             raise InvalidInput("before goes with last", field="before", value=before)
         backward = last is not None or before is not None
         cursor, field_name = (before, "before") if backward else (after, "after")
-        place = None if cursor is None else tuple(decode_cursor(cursor, mark, len(self.order), field_name))
+        place = None if cursor is None else tuple(decode_cursor(cursor, mark, self.order, field_name))
         size = last if last is not None else first if first is not None else DEFAULT_PAGE
         return Slice(min(size, self.many.largest_page), offset or 0, backward, place)
 
@@ -293,3 +311,9 @@ def _unique(keys: Sequence[Any] | None) -> tuple[Sequence[int], list[Any] | None
         return (0,), None
     positions: dict[Any, int] = {}
     return [positions.setdefault(key, len(positions)) for key in keys], list(positions)
+
+
+def _storable(value: Any, name: str) -> Any:
+    if isinstance(value, int) and not is_stored_integer(value):
+        raise InvalidInput("beyond what is stored: integers have 64 bits", field=name, value=value)
+    return value

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import date, datetime
+from datetime import UTC, date, datetime
 from typing import TYPE_CHECKING, Any, NewType
 from uuid import UUID
 
@@ -41,7 +41,10 @@ def _time(value: object) -> datetime:
         raise GraphQLError(f"DateTime cannot represent {value!r}: write it as 2026-11-21T00:29:27Z") from error
     if moment.tzinfo is None:
         raise GraphQLError(f"DateTime needs a time zone: {value!r}")
-    return moment
+    try:
+        return moment.astimezone(UTC)
+    except OverflowError as error:
+        raise GraphQLError(f"DateTime cannot represent {value!r}: in UTC it is beyond the calendar") from error
 
 
 def _uuid(value: object) -> UUID:
@@ -72,10 +75,15 @@ def stored_time_to_wire(stored: Any) -> str:
     return stored if stored[19:26] != ".000000" else stored[:19] + "Z"
 
 
+def stored_json_to_wire(stored: str) -> orjson.Fragment | None:
+    """The stored text itself. It is read once, because one broken row must not break the whole response."""
+    return None if orjson.loads(stored) is None else orjson.Fragment(stored)
+
+
 STORED_TO_WIRE: dict[str, Callable[[Any], Any]] = {
     "DateTime": stored_time_to_wire,
     "Boolean": bool,  # SQLite has 0 and 1
-    "JSON": orjson.Fragment,
+    "JSON": stored_json_to_wire,
 }
 """Scalars whose stored form is not their wire form; every other one passes unchanged if it is of the expected class."""
 

@@ -25,7 +25,7 @@ _CONDITIONS = {"include": True, "skip": False}
 
 
 class Selections:
-    """One operation's selections, for one choice of its boolean variables."""
+    """One operation's selections, for one choice of its boolean variables. What an unknown variable decides is left out."""
 
     def __init__(self, schema: GraphQLSchema, document: DocumentNode, flags: Mapping[str, bool]) -> None:
         self.schema = schema
@@ -75,9 +75,10 @@ class Selections:
                 return False
         return True
 
-    def _value(self, directive: DirectiveNode) -> bool:
-        value: Any = directive.arguments[0].value
-        return self._flags[value.name.value] if isinstance(value, VariableNode) else value.value
+    def _value(self, directive: DirectiveNode) -> bool | None:
+        (argument,) = directive.arguments or ()
+        value: Any = argument.value
+        return self._flags.get(value.name.value) if isinstance(value, VariableNode) else value.value
 
 
 def fragments_of(document: DocumentNode) -> dict[str, FragmentDefinitionNode]:

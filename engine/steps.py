@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import abc
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass
 from inspect import isawaitable
 from operator import attrgetter, itemgetter
@@ -24,40 +25,35 @@ from graphql.pyutils import Path as ResponsePath
 from core.context import Context
 from core.errors import InvalidInput
 from core.ids import GlobalId, decode_global_id
-from engine.declare import Batch, Guard, Many, One, Viewer
-from engine.levels import Completer, Locate, Run, Step, Typed
+from engine.arguments import Arguments
+from engine.kinds import Batch, Guard, One
+from engine.levels import Locate, Run, Step, Typed
 from engine.relations import ManyRelation, OneRelation
-
-Arguments = Callable[[VariableValues], dict[str, Any]]
 
 
 @dataclass(slots=True)
-class FieldStep(Step):
-    """What all steps know of their field."""
+class GuardedStep(Step):
+    """Asks the field's guard first."""
 
-    key: str
-    nodes: Sequence[FieldNode]
-    completer: Completer
-    arguments: Arguments
     guard: Guard | None
 
     async def values(self, parents: Sequence[Any], run: Run, locate: Locate) -> Sequence[Any]:
         if self.guard is not None:
             self.guard(run.ctx)
-        return await self.resolve(parents, run, locate)
+        return await self.resolve(parents, run)
 
-    async def resolve(self, parents: Sequence[Any], run: Run, locate: Locate) -> Sequence[Any]:
+    @abc.abstractmethod
+    async def resolve(self, parents: Sequence[Any], run: Run) -> Sequence[Any]:
         """One value per parent."""
-        raise NotImplementedError
 
 
 @dataclass(slots=True)
-class AttributeStep(FieldStep):
+class AttributeStep(Step):
     """The parent object holds the value."""
 
     attribute: str
 
-    async def resolve(self, parents: Sequence[Any], run: Run, locate: Locate) -> Sequence[Any]:
+    async def values(self, parents: Sequence[Any], run: Run, locate: Locate) -> Sequence[Any]:
         read = attrgetter(self.attribute)
         return [_attempt(read, parent) for parent in parents]
 
@@ -70,70 +66,64 @@ def _attempt(read: Callable[[Any], Any], parent: Any) -> Any:
 
 
 @dataclass(slots=True)
-class ManyStep(FieldStep):
+class ManyStep(GuardedStep):
     """Pages of rows, for all parents in one statement (two with `totalCount`)."""
 
-    kind: Many
     relation: ManyRelation
+    arguments: Arguments
     parent_index: int | None
     rows: bool
     count: bool
-    names: Mapping[str, str]
 
-    async def resolve(self, parents: Sequence[Any], run: Run, locate: Locate) -> Sequence[Any]:
-        given = self.arguments(run.variables)
-        arguments = {self.names[name]: value for name, value in given.items()}
+    async def resolve(self, parents: Sequence[Any], run: Run) -> Sequence[Any]:
         keys = None if self.parent_index is None else [parent[self.parent_index] for parent in parents]
-        return await self.relation.pages(run.ctx, keys, arguments, rows=self.rows, count=self.count)
+        return await self.relation.pages(run.ctx, keys, self.arguments(run.variables), rows=self.rows, count=self.count)
 
 
 @dataclass(slots=True)
-class OneStep(FieldStep):
+class OneStep(GuardedStep):
     """At most one row per parent, all in one statement."""
 
-    kind: One
     relation: OneRelation
+    arguments: Arguments
     parent_index: int | None
-    names: Mapping[str, str]
 
-    async def resolve(self, parents: Sequence[Any], run: Run, locate: Locate) -> Sequence[Any]:
-        allowed = self.kind.allowed
-        if allowed is not None and not allowed(Viewer(run.ctx.principals.shape)):
-            return [None] * len(parents)
+    async def resolve(self, parents: Sequence[Any], run: Run) -> Sequence[Any]:
         return await self.relation.fetch(run.ctx, self._keys(parents, run))
 
-    def _keys(self, parents: Sequence[Any], run: Run) -> list[Any]:
+    def _keys(self, parents: Sequence[Any], run: Run) -> Sequence[Any]:
+        one = self.relation.one
         if self.parent_index is not None:
             return list(map(itemgetter(self.parent_index), parents))
-        if self.kind.attribute is not None:
-            return list(map(attrgetter(self.kind.attribute), parents))
-        if self.kind.viewer is not None:
-            return [viewer_key(run.ctx, self.kind.viewer)] * len(parents)
-        given = {self.names[name]: value for name, value in self.arguments(run.variables).items()}
-        return [given.get(self.kind.argument or "")] * len(parents)
+        if one.attribute is not None:
+            return list(map(attrgetter(one.attribute), parents))
+        return [key_from_request(one, run.ctx, self.arguments(run.variables))] * len(parents)
 
 
-def viewer_key(ctx: Context, domain: str) -> Any:
-    """The viewer's own key in a domain; None for an anonymous one."""
-    principal = ctx.principals.of(domain)
-    return None if principal is None else principal.subject
+def key_from_request(one: One, ctx: Context, arguments: Mapping[str, Any]) -> Any:
+    """The key that does not depend on a parent: the viewer's own in a domain, or an argument."""
+    if one.viewer is not None:
+        principal = ctx.principals.of(one.viewer)
+        return None if principal is None else principal.subject
+    return arguments.get(one.argument or "")
 
 
 @dataclass(slots=True)
-class NodeStep(FieldStep):
+class NodeStep(GuardedStep):
     """`node(id:)` and other global ids: the id says which type's table to look in."""
 
     relations: Mapping[str, OneRelation]
+    arguments: Arguments
 
-    async def resolve(self, parents: Sequence[Any], run: Run, locate: Locate) -> Sequence[Any]:
+    async def resolve(self, parents: Sequence[Any], run: Run) -> Sequence[Any]:
         (text,) = self.arguments(run.variables).values()
-        return [await self._node(decode_global_id(text), run)] * len(parents)
+        return [await self._node(decode_global_id(text), run.ctx)] * len(parents)
 
-    async def _node(self, wanted: GlobalId, run: Run) -> Typed | None:
+    async def _node(self, wanted: GlobalId, ctx: Context) -> Typed | None:
         relation = self.relations.get(wanted.type_name)
         if relation is None:
             return None
-        (row,) = await relation.fetch(run.ctx, [local_key(relation, wanted.local_id)])
+        (row,) = await relation.fetch(ctx, [local_key(relation, wanted.local_id)])
         return None if row is None else Typed(wanted.type_name, row)
 
 
@@ -147,15 +137,15 @@ def local_key(relation: OneRelation, text: str) -> Any:
 
 
 @dataclass(slots=True)
-class BatchStep(FieldStep):
+class BatchStep(GuardedStep):
     """One call for all parents, with the columns it needs of each."""
 
-    kind: Batch
+    batch: Batch
     indices: Sequence[int]
 
-    async def resolve(self, parents: Sequence[Any], run: Run, locate: Locate) -> Sequence[Any]:
-        needed = [[parent[index] for index in self.indices] for parent in parents]
-        values = await self.kind.load(run.ctx, needed)
+    async def resolve(self, parents: Sequence[Any], run: Run) -> Sequence[Any]:
+        needed = [tuple(parent[index] for index in self.indices) for parent in parents]
+        values = await self.batch.load(run.ctx, needed)
         if len(values) != len(parents):
             raise ValueError("a batch returns one value per parent")
         return values
@@ -170,46 +160,72 @@ class Resolution:
     fragments: Mapping[str, FragmentDefinitionNode]
     parent_type: GraphQLObjectType
     definition: GraphQLField
+    nodes: Sequence[FieldNode]
 
-
-@dataclass(slots=True)
-class ResolveStep(FieldStep):
-    """An ordinary resolver, called per parent."""
-
-    resolution: Resolution
-    instance: Callable[[Any], Any] | None
-
-    async def resolve(self, parents: Sequence[Any], run: Run, locate: Locate) -> Sequence[Any]:
-        arguments = self.arguments(run.variables)
-        values = [self._call(parent, arguments, run, locate(index)) for index, parent in enumerate(parents)]
-        waiting = [index for index, value in enumerate(values) if isawaitable(value)]
-        for index, value in zip(waiting, await _settle([values[index] for index in waiting]), strict=True):
-            values[index] = value
-        return values
-
-    def _call(self, parent: Any, arguments: dict[str, Any], run: Run, path: list[str | int]) -> Any:
-        source = parent if self.instance is None else self.instance(parent)
-        try:
-            return self.resolution.definition.resolve(source, self._info(run, path), **arguments)  # type: ignore[misc]
-        except Exception as error:  # noqa: BLE001  # the value's own error, located by the completer
-            return error
-
-    def _info(self, run: Run, path: list[str | int]) -> GraphQLResolveInfo[Any]:
+    def info(self, ctx: Context | None, variables: VariableValues, path: list[str | int]) -> GraphQLResolveInfo[Any]:
+        """As graphql-core would build it."""
         place: ResponsePath | None = None
         for key in path:
             place = ResponsePath(place, key, None)
-        resolution = self.resolution
+        assert place is not None, "a field has a response key"
         return GraphQLResolveInfo(
-            self.nodes[0].name.value, list(self.nodes), resolution.definition.type, resolution.parent_type, place,  # type: ignore[arg-type]
-            resolution.schema, dict(resolution.fragments), None, resolution.operation, run.variables.coerced, run.ctx,
-            isawaitable, None, None,  # type: ignore[arg-type]
-        )  # fmt: skip
+            field_name=self.nodes[0].name.value,
+            field_nodes=list(self.nodes),
+            return_type=self.definition.type,
+            parent_type=self.parent_type,
+            path=place,
+            schema=self.schema,
+            fragments=dict(self.fragments),
+            root_value=None,
+            operation=self.operation,
+            variable_values=variables,
+            context=ctx,
+            is_awaitable=isawaitable,  # type: ignore[arg-type]  # a narrower promise than is asked for
+            abort_signal=None,
+            async_helpers=None,  # type: ignore[arg-type]  # graphql-core's own bookkeeping of pending work
+        )
 
 
-async def _settle(waiting: Sequence[Awaitable[Any]]) -> Sequence[Any]:
-    if len(waiting) == 1:
+@dataclass(slots=True)
+class ResolveStep(Step):
+    """An ordinary resolver, called per parent. Its field asks the guard itself."""
+
+    resolution: Resolution
+    arguments: Arguments
+
+    async def values(self, parents: Sequence[Any], run: Run, locate: Locate) -> Sequence[Any]:
+        arguments = self.arguments(run.variables)
+        return await _settled([self._call(parent, arguments, run, locate(index)) for index, parent in enumerate(parents)])
+
+    def _call(self, parent: Any, arguments: dict[str, Any], run: Run, path: list[str | int]) -> Any:
+        resolve: Callable[..., Any] | None = self.resolution.definition.resolve
+        assert resolve is not None, "Strawberry gives every field a resolver"
         try:
-            return [await waiting[0]]
+            return resolve(parent, self.resolution.info(run.ctx, run.variables, path), **arguments)
         except Exception as error:  # noqa: BLE001  # the value's own error, located by the completer
-            return [error]
-    return await asyncio.gather(*waiting, return_exceptions=True)
+            return error
+
+
+async def _settled(values: list[Any]) -> list[Any]:
+    """The values with all awaitables among them, also within lists, awaited together. An error stands for its value."""
+    waiting = [index for index, value in enumerate(values) if isinstance(value, list) or isawaitable(value)]
+    if not waiting:
+        return values
+    settled = list(values)
+    for index, value in zip(waiting, await _together([_value(values[index]) for index in waiting]), strict=True):
+        settled[index] = value
+    return settled
+
+
+async def _value(value: Any) -> Any:
+    found = await value if isawaitable(value) else value
+    return await _settled(found) if isinstance(found, list) else found
+
+
+async def _together(waiting: Sequence[Coroutine[Any, Any, Any]]) -> Sequence[Any]:
+    if len(waiting) > 1:
+        return await asyncio.gather(*waiting, return_exceptions=True)
+    try:
+        return [await waiting[0]]  # in this task, as a mutation expects it
+    except Exception as error:  # noqa: BLE001  # the value's own error, located by the completer
+        return [error]

@@ -23,7 +23,7 @@ from graphql import (
     validate,
 )
 
-from engine.plan import UnplannableError
+from engine.operation import UnplannableError
 from rest_compat.binder import Binder
 from rest_compat.declaration import Declaration
 from rest_compat.dialect import Dialect

@@ -9,12 +9,13 @@ import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from app.settings import settings_table
+from app.settings import documented, settings_table
 from app.wiring import check_operations
 
 ROOT = Path(__file__).parents[1]
 
 DOCUMENTS = (ROOT / "README.md", ROOT / "docs/routes.md")
+ENV_EXAMPLE = ROOT / ".env.example"
 
 _PART = re.compile(r"(<!-- generated: (\w+) -->\n).*?(<!-- end of \2 -->)", re.DOTALL)
 
@@ -43,14 +44,31 @@ def generated(text: str) -> str:
     return _PART.sub(lambda found: f"{found[1]}\n{PARTS[found[2]]()}\n\n{found[3]}", text)
 
 
+def env_example() -> str:
+    """Every setting as a comment, with its default."""
+    head = (
+        "# Settings with their defaults. Copy this file to .env, and take the `# ` from the lines that you change.\n"
+        "# The environment wins over .env. The table in README.md has the settings' other names.\n"
+    )
+    settings = (
+        f"# {each.description.replace('`', '')}\n# {each.names[0]}={each.default.strip('`')}\n" for each in documented()
+    )
+    return "\n".join([head, *settings])
+
+
+def expected() -> Iterator[tuple[Path, str]]:
+    """Every file with a generated part, as it should be."""
+    yield ENV_EXAMPLE, env_example()
+    for path in DOCUMENTS:
+        yield path, generated(path.read_text())
+
+
 def main() -> None:
     """Rewrite what differs, and say so."""
     os.chdir(ROOT)
-    for path in DOCUMENTS:
-        before = path.read_text()
-        after = generated(before)
-        if after != before:
-            path.write_text(after)
+    for path, text in expected():
+        if not path.exists() or path.read_text() != text:
+            path.write_text(text)
             sys.stdout.write(f"wrote {path.relative_to(ROOT)}\n")
 
 

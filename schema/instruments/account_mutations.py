@@ -8,8 +8,9 @@ from uuid import UUID
 import strawberry
 from strawberry import Info, Maybe
 
+from core import policy
 from core.identity import INSTRUMENTS, Principal, Principals
-from core.policy import USER, Verb
+from core.policy import Verb
 from core.secrets import Secret
 from core.vocabulary import Role
 from engine.declare import limited, one, resolver
@@ -92,9 +93,11 @@ class AccountMutations:
     @resolver("Register; an admin can register others, with a role.", guard=anyone)
     async def register(self, info: Info[RequestContext], given: Annotated[RegisterInput, INPUT]) -> UserPayload:
         key = await accounts.register(info.context, use_case_input(accounts.NewAccount, given, password=Secret))
-        if info.context.principals.of(INSTRUMENTS) is None:
+        principals = info.context.principals
+        if not policy.may(principals.of(INSTRUMENTS), Verb.READ, "user"):
             # Who has just chosen the password is that person: the payload, and nothing after this request, may show them.
-            info.context.principals = Principals([*info.context.principals, Principal(INSTRUMENTS, key, USER)])
+            others = (principal for principal in principals if principal.domain != INSTRUMENTS)
+            info.context.principals = Principals([*others, Principal(INSTRUMENTS, key, policy.USER)])
         return UserPayload(key=key)
 
     @resolver("Change one's own address or password.", guard=may(Verb.UPDATE, "account"))

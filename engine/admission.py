@@ -1,0 +1,169 @@
+"""What is asked before an operation runs, whoever runs it: the guards of its root fields, its variables, every constraint."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import orjson
+from graphql import (
+    DocumentNode,
+    FieldNode,
+    GraphQLArgument,
+    GraphQLError,
+    GraphQLField,
+    GraphQLInputField,
+    GraphQLInputObjectType,
+    GraphQLSchema,
+    OperationDefinitionNode,
+    TypeInfo,
+    TypeInfoVisitor,
+    VariableValues,
+    Visitor,
+    get_named_type,
+    get_variable_values,
+    is_list_type,
+    is_non_null_type,
+    visit,
+)
+
+from core.context import Context
+from core.errors import InvalidInput, Problem
+from engine.arguments import Arguments, graphql_arguments
+from engine.constraints import constraint_of
+from engine.declare import guard_of
+from engine.selections import Selections, condition_variables
+
+
+class Admission:
+    """One operation, alone in its document."""
+
+    def __init__(
+        self, schema: GraphQLSchema, document: DocumentNode, definition: OperationDefinitionNode, *, hide_suggestions: bool
+    ) -> None:
+        self._schema, self._definition, self._hide_suggestions = schema, definition, hide_suggestions
+        self._conditions = condition_variables(document)
+        root = schema.get_root_type(definition.operation)
+        assert root is not None, "a valid document asks for roots that there are"
+        certain = Selections(schema, document, {}).collect(root, [definition.selection_set])
+        fields = [root.fields[nodes[0].name.value] for nodes in certain.values() if nodes[0].name.value in root.fields]
+        self._guards = [guard for guard in map(guard_of, fields) if guard is not None]
+        self._constrained = _constrained_fields(schema, document)
+
+    def guard(self, ctx: Context) -> None:
+        """Raise what the guards of the root fields raise; fields that a variable may leave out are asked when they run."""
+        for guard in self._guards:
+            guard(ctx)
+
+    def variables(self, given: Mapping[str, Any]) -> VariableValues | list[GraphQLError]:
+        """The coerced variables, or every reason why they are refused."""
+        unreadable = self._unreadable(given)
+        if unreadable:
+            return unreadable
+        declared = self._definition.variable_definitions or ()
+        found = get_variable_values(self._schema, declared, dict(given), hide_suggestions=self._hide_suggestions)
+        if isinstance(found, list):
+            return found
+        errors = [*self._undecided(found), *(error for field in self._constrained if (error := field.error(found)))]
+        return errors or found
+
+    def _unreadable(self, given: Mapping[str, Any]) -> list[GraphQLError]:
+        """Text that is no Unicode and integers beyond 64 bits: no store takes them, and no reply can hold them."""
+        if _is_json(given):
+            return []
+        detail = "text must be Unicode without lone surrogates, integers must fit into 64 bits"
+        broken = [name for name, value in given.items() if not _is_json(value)]
+        return [
+            GraphQLError(f"Variable '${name}': {detail}", original_error=InvalidInput(detail, field=name)) for name in broken
+        ]
+
+    def _undecided(self, variables: VariableValues) -> list[GraphQLError]:
+        return [
+            GraphQLError(f"Variable '${name}' is asked by @skip or @include and must not be null.", self._definition)
+            for name in self._conditions
+            if variables.coerced.get(name) is None
+        ]
+
+
+def _is_json(value: object) -> bool:
+    try:
+        orjson.dumps(value, default=lambda _: None)  # what is no JSON at all (an upload) has its own scalar to judge it
+    except TypeError:
+        return False
+    return True
+
+
+# --- constraints -------------------------------------------------------------------------------------------------------
+
+
+class ConstrainedField:
+    """One use of a field that has constrained arguments."""
+
+    def __init__(self, definition: GraphQLField, node: FieldNode, constrained: Mapping[str, GraphQLArgument]) -> None:
+        self._node, self._constrained = node, constrained
+        self._read: Arguments = graphql_arguments(definition, node)
+
+    def error(self, variables: VariableValues) -> GraphQLError | None:
+        """One located error with every broken constraint."""
+        try:
+            values = self._read(variables)
+        except GraphQLError:
+            return None  # a missing variable in a part that may be skipped: execution reports it if it gets there
+        problems = [
+            problem
+            for name, argument in self._constrained.items()
+            if name in values
+            for problem in _problems(argument, values[name], (name,))
+        ]
+        if not problems:
+            return None
+        detail = "; ".join(f"{'.'.join(map(str, problem.path))}: {problem.message}" for problem in problems)
+        return GraphQLError(detail, self._node, original_error=InvalidInput(detail, problems=problems))
+
+
+def _constrained_fields(schema: GraphQLSchema, document: DocumentNode) -> list[ConstrainedField]:
+    info = TypeInfo(schema)
+    found: list[ConstrainedField] = []
+
+    class Collector(Visitor):
+        def enter_field(self, node: FieldNode, *_: Any) -> None:
+            definition = info.get_field_def()
+            given = {argument.name.value for argument in node.arguments or ()}
+            arguments = definition.args.items() if definition is not None else ()
+            constrained = {name: each for name, each in arguments if name in given and _constrained(each, set())}
+            if definition is not None and constrained:
+                found.append(ConstrainedField(definition, node, constrained))
+
+    visit(document, TypeInfoVisitor(info, Collector()))
+    return found
+
+
+def _constrained(declared: GraphQLArgument | GraphQLInputField, seen: set[str]) -> bool:
+    if constraint_of(declared) is not None:
+        return True
+    named = get_named_type(declared.type)
+    if not isinstance(named, GraphQLInputObjectType) or named.name in seen:
+        return False
+    seen.add(named.name)
+    return any(_constrained(field, seen) for field in named.fields.values())
+
+
+def _problems(declared: GraphQLArgument | GraphQLInputField, value: Any, path: tuple[str | int, ...]) -> Iterator[Problem]:
+    constraint = constraint_of(declared)
+    problem = constraint.problem(value, path) if constraint is not None else None
+    if problem is not None:
+        yield problem
+    elif value is not None:
+        yield from _inner_problems(declared.type, value, path)
+
+
+def _inner_problems(kind: Any, value: Any, path: tuple[str | int, ...]) -> Iterator[Problem]:
+    if is_non_null_type(kind):
+        kind = kind.of_type
+    if is_list_type(kind) and isinstance(value, list):
+        for index, item in enumerate(value):
+            yield from _inner_problems(kind.of_type, item, (*path, index))
+    elif isinstance(kind, GraphQLInputObjectType) and isinstance(value, dict):
+        for name, field in kind.fields.items():
+            if name in value:
+                yield from _problems(field, value[name], (*path, name))

@@ -1,0 +1,134 @@
+"""The kinds of fields as plain data: where a value is stored, who may see it, in which order lists come.
+
+`engine.declare` makes them for a schema; plans and the reference read them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass
+from dataclasses import field as dataclass_field
+from typing import Any
+
+from sqlalchemy import ColumnElement, Table, bindparam
+
+from core.context import Context
+from core.identity import Principals
+
+Guard = Callable[[Context], object]
+"""Raises `Unauthenticated` or `Forbidden` unless the request may use the field."""
+
+DEFAULT_PAGE, LARGEST_PAGE = 25, 500
+
+
+class Viewer:
+    """Who looks, as row predicates see it: roles to branch on, ids only as bound values.
+
+    A predicate is built once per combination of roles, so a person's id can never end up in cached SQL text.
+    """
+
+    def __init__(self, shape: Sequence[tuple[str, str]]) -> None:
+        self._roles = dict(shape)
+
+    def role(self, domain: str) -> str | None:
+        """The role in that domain; None without a credential for it."""
+        return self._roles.get(domain)
+
+    def subject(self, domain: str, column: ColumnElement[Any]) -> ColumnElement[Any]:
+        """The viewer's own id in that domain, as a value to compare that column with."""
+        return bindparam(f"viewer_{domain}", type_=column.type)
+
+
+def viewer_values(principals: Principals) -> dict[str, object]:
+    """The values for every `Viewer.subject`."""
+    return {f"viewer_{principal.domain}": principal.subject for principal in principals}
+
+
+Visible = Callable[[Viewer], ColumnElement[bool]]
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """Where a type's rows live and who may see which of them."""
+
+    table: Table
+    visible: Visible
+    noun: str
+    live: ColumnElement[bool] | None
+
+    @property
+    def key(self) -> ColumnElement[Any]:
+        """The table's one primary key column."""
+        (key,) = self.table.primary_key.columns
+        return key
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """One sort term. Text sorts by code point on every database."""
+
+    expression: ColumnElement[Any]
+    descending: bool = False
+    nullable: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Argument:
+    """An argument that narrows a `many`: its predicate is added when a value is given (not null)."""
+
+    annotation: Any
+    predicate: Callable[[ColumnElement[Any]], ColumnElement[bool]] | None
+    column: ColumnElement[Any] | None
+    description: str
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """A SQL expression of the type's table. `allowed` false: the unauthorised see `otherwise` instead."""
+
+    expression: ColumnElement[Any]
+    allowed: Callable[[Viewer], bool] | None = None
+    otherwise: Any = None
+
+
+@dataclass(frozen=True, slots=True)
+class GlobalId:
+    """The opaque `Node.id`, made from the type's name and its key."""
+
+
+@dataclass(frozen=True, slots=True)
+class One:
+    """To one row: by a column of the parent's table, an attribute of the parent object, or an argument of the field."""
+
+    column: ColumnElement[Any] | None = None
+    attribute: str | None = None
+    argument: str | None = None
+    viewer: str | None = None
+    """A domain: the viewer's own row in it."""
+    live: bool = False
+    """Whether a deleted row counts as missing; it does for lookups, not for edges."""
+    allowed: Callable[[Viewer], bool] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Many:
+    """To many rows, a page at a time (or, for a stream, batch by batch) in a total order."""
+
+    order: tuple[Order, ...]
+    parent: ColumnElement[Any] | None = None
+    """The column of the target that holds the parent's key; None at the root."""
+    arguments: Mapping[str, Argument] = dataclass_field(default_factory=dict)
+    largest_page: int = LARGEST_PAGE
+    batch: int = 0
+    """Rows per event, for a stream."""
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """An async function of all parents of the level: it gets rows of the columns it needs, returns one value for each."""
+
+    load: Callable[[Context, Sequence[Sequence[Any]]], Awaitable[Sequence[Any]]]
+    needs: tuple[ColumnElement[Any], ...]
+
+
+Kind = Column | GlobalId | One | Many | Batch

@@ -1,0 +1,133 @@
+"""The whole application on an empty SQLite file, and callers of every role. Nothing here is used unless a test asks for it."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from dataclasses import dataclass, field
+from inspect import iscoroutinefunction
+from pathlib import Path
+from typing import Any
+from uuid import UUID, uuid4
+
+import httpx
+import pytest
+import pytest_asyncio
+from pwdlib.hashers.argon2 import Argon2Hasher
+from starlette.types import ASGIApp
+
+from app.passwords import HashedPasswords
+from app.server import application
+from app.settings import Settings, documented
+from app.wiring import Parts, assemble
+from core.clock import utc_now
+from core.identity import INSTRUMENTS
+from core.secrets import Secret
+from storage.sql.tables import memberships, users
+
+ONE_LOOP = tuple(Path(__file__).parent / folder for folder in ("app", "schema"))
+PASSWORD = "correct horse"
+CHEAP = Argon2Hasher(time_cost=1, memory_cost=8, parallelism=1)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Tests that share the world share its event loop."""
+    for item in items:
+        shares = {"world", "assembled"} & set(getattr(item, "fixturenames", ()))
+        if shares and item.path.parent in ONE_LOOP and iscoroutinefunction(getattr(item, "function", None)):
+            item.add_marker(pytest.mark.asyncio(loop_scope="session"))
+
+
+@dataclass
+class Caller:
+    """Somebody who calls the application."""
+
+    app: ASGIApp
+    headers: dict[str, str] = field(default_factory=dict)
+    id: UUID | None = None
+    email: str = ""
+
+    async def request(self, method: str, path: str, **options: Any) -> httpx.Response:
+        headers = self.headers | options.pop("headers", {})
+        async with httpx.AsyncClient(transport=httpx.ASGITransport(self.app), base_url="http://switchyard.test") as client:
+            return await client.request(method, path, headers=headers, **options)
+
+    async def ask(self, query: str, variables: dict[str, Any] | None = None) -> dict[str, Any]:
+        """The body of a GraphQL answer."""
+        reply = await self.request("POST", "/graphql", json={"query": query, "variables": variables})
+        assert reply.status_code == 200, reply.text
+        return dict(reply.json())
+
+
+@dataclass
+class World:
+    """The application and its callers."""
+
+    parts: Parts
+    app: ASGIApp
+    anonymous: Caller
+    user: Caller
+    admin: Caller
+
+    async def person(self, email: str, role: str = "user", *, domain: str = INSTRUMENTS) -> Caller:
+        """Somebody new, whose password is `PASSWORD`, with a token."""
+        key, at = uuid4(), utc_now()
+        async with self.parts.database.transaction() as transaction:
+            await transaction.insert(
+                users,
+                id=key,
+                email=email,
+                email_folded=email.casefold(),
+                password_hash=await self.parts.passwords.hash(Secret(PASSWORD)),
+                credentials_version=1,
+                is_active=True,
+                is_superuser=False,
+                is_verified=False,
+                created_at=at,
+                updated_at=at,
+            )
+            await transaction.insert(memberships, user_id=key, domain=domain, role=role, created_at=at)
+        token = self.parts.services.tokens.issue(key, 1)
+        return Caller(self.app, {"Authorization": f"Bearer {token}"}, key, email)
+
+
+@asynccontextmanager
+async def _assembled(folder: Path, **settings: Any) -> AsyncIterator[World]:
+    with pytest.MonkeyPatch.context() as patch:
+        for setting in documented():
+            for name in setting.names:
+                patch.delenv(name, raising=False)
+        patch.setattr("app.wiring.HashedPasswords", lambda: HashedPasswords(CHEAP))
+        parts = await assemble(Settings(_env_file=None, SWITCHYARD_DATA_DIR=folder, **settings))
+    try:
+        app = application(parts)
+        nobody = Caller(app)
+        world = World(parts, app, nobody, nobody, nobody)
+        world.admin = await world.person("ada@example.org", "admin")
+        world.user = await world.person("bob@example.org")
+        yield world
+    finally:
+        await parts.close()
+
+
+@pytest.fixture
+def assembled(tmp_path: Path) -> Callable[..., AbstractAsyncContextManager[World]]:
+    """Makes a world with settings of its own: `async with assembled(SWITCHYARD_PROFILE="production") as world:`."""
+    return lambda **settings: _assembled(tmp_path / "data", **settings)
+
+
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
+async def world(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[World]:
+    """One world for the tests that leave it as they found it, or do not mind what others left."""
+    async with _assembled(tmp_path_factory.mktemp("world")) as world:
+        yield world
+
+
+@pytest.fixture
+def environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> pytest.MonkeyPatch:
+    """No setting is set, and no `.env` lies about."""
+    for setting in documented():
+        for name in setting.names:
+            monkeypatch.delenv(name, raising=False)
+    monkeypatch.chdir(tmp_path)
+    return monkeypatch

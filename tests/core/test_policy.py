@@ -1,0 +1,73 @@
+"""Who may do what: the whole matrix of the instruments domain, and that nothing else is allowed."""
+
+from __future__ import annotations
+
+from uuid import UUID
+
+import pytest
+
+from core.errors import Forbidden, Unauthenticated
+from core.identity import ANONYMOUS, INSTRUMENTS, Principal, Principals
+from core.policy import _RULES, ADMIN, USER, Verb, may, require
+
+KEY = UUID(int=1)
+
+# Contract streamweave §3-§6 and §9. What is not listed here is denied.
+EVERYONE = {
+    ("instrument", Verb.LIST),
+    ("storage location", Verb.LIST),
+    ("file", Verb.LIST),
+    ("file", Verb.READ),
+    ("transfer", Verb.LIST),
+    ("transfer", Verb.READ),
+    ("account", Verb.READ),
+    ("account", Verb.UPDATE),
+}
+MANAGED = ("instrument", "storage location", "service account", "schedule", "user")
+ADMINS = (
+    EVERYONE
+    | {(kind, verb) for kind in MANAGED for verb in Verb}
+    | {
+        ("service account password", Verb.READ),
+        ("harvest run", Verb.LIST),
+        ("harvest run", Verb.READ),
+        ("configuration", Verb.READ),
+    }
+)
+RESOURCES = sorted({kind for kind, _ in ADMINS} | set(_RULES[INSTRUMENTS]) | {"group", "nothing"})
+
+
+def principal(role: str, domain: str = INSTRUMENTS) -> Principal:
+    return Principal(domain, KEY, role, "ada@example.org", "credential")
+
+
+@pytest.mark.parametrize("verb", Verb)
+@pytest.mark.parametrize("resource", RESOURCES)
+def test_the_matrix(resource, verb):
+    allowed = {role: may(principal(role), verb, resource) for role in (ADMIN, USER, "nobody")}
+    assert allowed == {ADMIN: (resource, verb) in ADMINS, USER: (resource, verb) in EVERYONE, "nobody": False}
+    assert not may(None, verb, resource)
+    assert not may(principal(ADMIN, "replication"), verb, resource), "an admin of one domain is nobody in another"
+
+
+def test_require():
+    admin, user = Principals([principal(ADMIN)]), Principals([principal(USER)])
+    assert require(admin, INSTRUMENTS, Verb.CREATE, "instrument") == principal(ADMIN)
+    with pytest.raises(Forbidden, match="Admin access required"):
+        require(user, INSTRUMENTS, Verb.CREATE, "instrument")
+    for nobody in (ANONYMOUS, Principals([principal(ADMIN, "replication")])):
+        with pytest.raises(Unauthenticated):
+            require(nobody, INSTRUMENTS, Verb.CREATE, "instrument")
+
+
+def test_principals():
+    both = Principals([principal(USER, "replication"), principal(ADMIN)])
+    assert both.of(INSTRUMENTS) == principal(ADMIN)
+    assert both.of("lookups") is None
+    assert both.shape == ((INSTRUMENTS, ADMIN), ("replication", USER))
+    assert Principals(both).shape == both.shape
+    assert (bool(both), bool(ANONYMOUS), list(ANONYMOUS), ANONYMOUS.shape) == (True, False, [], ())
+
+
+def test_a_principal_does_not_show_its_credential():
+    assert "credential" not in repr(principal(ADMIN))

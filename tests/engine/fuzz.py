@@ -1,0 +1,231 @@
+"""Random operations from a schema, and random rows (some of them broken) from its tables."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterable, Sequence
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from random import Random
+from typing import Any
+from uuid import UUID
+
+from graphql import (
+    GraphQLEnumType,
+    GraphQLField,
+    GraphQLInputObjectType,
+    GraphQLObjectType,
+    GraphQLSchema,
+    OperationType,
+    get_named_type,
+    is_abstract_type,
+    is_leaf_type,
+    is_list_type,
+    is_non_null_type,
+    is_required_argument,
+)
+from sqlalchemy import Boolean, Float, Integer, Table
+
+from core.ids import encode_global_id
+from storage.sql.types import EnumColumn, JsonColumn, TimeColumn, UuidColumn, stored_time
+
+POOL = 6
+"""Keys per table: few, so that rows refer to each other."""
+
+
+def pool_key(number: int) -> UUID:
+    return UUID(int=number)
+
+
+# --- operations ----------------------------------------------------------------------------------------------------------
+
+
+class Operations:
+    """One random operation per call, as text with variables. Some are invalid; whoever asks validates."""
+
+    def __init__(self, schema: GraphQLSchema, random: Random) -> None:
+        self._schema, self._random = schema, random
+
+    def query(self) -> tuple[str, dict[str, Any]]:
+        return self._operation(OperationType.QUERY, self._random.randint(1, 3))
+
+    def subscription(self) -> tuple[str, dict[str, Any]]:
+        return self._operation(OperationType.SUBSCRIPTION, 1)
+
+    def _operation(self, kind: OperationType, fields: int) -> tuple[str, dict[str, Any]]:
+        self._fragments: dict[str, tuple[str, str]] = {}
+        self._variables: dict[str, tuple[str, Any]] = {}
+        root = self._schema.get_root_type(kind)
+        assert root is not None
+        streams = kind is OperationType.SUBSCRIPTION
+        body = self._selections(root, 5, fields, plain=streams)
+        spread = {
+            name
+            for name in self._fragments
+            if f"...{name} " in body or any(f"...{name} " in text for _, text in self._fragments.values())
+        }
+        fragments = [
+            f"fragment {name} on {self._fragments[name][0]} {{ {self._fragments[name][1]} }}" for name in sorted(spread)
+        ]
+        declared = ", ".join(f"${name}: {kind}" for name, (kind, _) in self._variables.items())
+        values = {name: value for name, (_, value) in self._variables.items() if value is not ...}
+        return "\n".join([f"{kind.value} Q{f'({declared})' if declared else ''} {{ {body} }}", *fragments]), values
+
+    def _selections(self, kind: Any, depth: int, most: int, *, plain: bool = False) -> str:
+        random = self._random
+        if is_abstract_type(kind):
+            return self._abstract(kind, depth)
+        fields = list(kind.fields.items())
+        shallow = [(name, field) for name, field in fields if is_leaf_type(get_named_type(field.type))]
+        chosen = random.sample(fields if depth > 0 else shallow, min(most, len(fields if depth > 0 else shallow)))
+        parts: list[str] = []
+        for name, field in chosen:
+            parts.append(self._field(name, field, depth, plain=plain))
+            if not plain and not field.args and random.random() < 0.15:
+                parts.append(self._field(name, field, depth, alias=False))  # merged with the first
+        if not plain and random.random() < 0.2:
+            parts.append("__typename")
+        if not plain and random.random() < 0.15 and depth > 0:
+            parts.append(f"...{self._fragment(kind, depth)} {self._condition()}")
+        if not plain and random.random() < 0.1:
+            parts.append(f"... {self._condition()} {{ __typename }}")
+        if not plain and kind.interfaces and random.random() < 0.2:
+            interface = random.choice(list(kind.interfaces))
+            parts.append(f"... on {interface.name} {{ {random.choice(list(interface.fields))} }}")
+        random.shuffle(parts)
+        return " ".join(parts) or "__typename"
+
+    def _abstract(self, kind: Any, depth: int) -> str:
+        random, parts = self._random, ["__typename"]
+        parts += [name for name in getattr(kind, "fields", {}) if random.random() < 0.5]
+        for possible in self._schema.get_possible_types(kind):
+            if random.random() < 0.6:
+                inner = self._selections(possible, depth - 1, 3)
+                parts.append(f"... on {possible.name} {self._condition()} {{ {inner} }}")
+        return " ".join(parts)
+
+    def _field(self, name: str, field: GraphQLField, depth: int, *, plain: bool = False, alias: bool = True) -> str:
+        target = get_named_type(field.type)
+        arguments = self._arguments(field)
+        key = f"a{self._random.randint(0, 99)}: " if alias and (arguments or self._random.random() < 0.2) else ""
+        below = ""
+        if not is_leaf_type(target):
+            width = self._random.randint(1, 4)
+            below = f" {{ {self._selections(target, depth - 1, width)} }}"
+        return f"{key}{name}{arguments}{'' if plain else self._condition()}{below}"
+
+    def _fragment(self, kind: GraphQLObjectType, depth: int) -> str:
+        known = [name for name, (on, _) in self._fragments.items() if on == kind.name]
+        if known and self._random.random() < 0.5:
+            return self._random.choice(known)
+        inner = self._selections(kind, min(depth - 1, 1), 2)
+        name = f"F{len(self._fragments)}"
+        self._fragments[name] = kind.name, inner
+        return name
+
+    def _condition(self) -> str:
+        if self._random.random() > 0.12:
+            return ""
+        condition = self._random.choice(["true", "false", "$y", "$z", "$d"])
+        if condition in {"$y", "$z"}:
+            self._variables.setdefault(condition[1:], ("Boolean!", self._random.random() < 0.7))
+        if condition == "$d":
+            self._variables.setdefault("d", ("Boolean = true", self._random.choice([..., False, True])))
+        return f" @{self._random.choice(['skip', 'include'])}(if: {condition})"
+
+    def _arguments(self, field: GraphQLField) -> str:
+        given: list[str] = []
+        paging = self._random.choice([*[("first",), ("last",), ("first", "offset"), ()] * 4, ("after",)])
+        for name, argument in field.args.items():
+            is_paging = name in {"first", "last", "after", "before", "offset"}
+            wanted = name in paging if is_paging else is_required_argument(argument) or self._random.random() < 0.3
+            if wanted:
+                given.append(f"{name}: {self._value(name, argument.type)}")
+        return f"({', '.join(given)})" if given else ""
+
+    def _value(self, name: str, kind: Any) -> str:
+        literal, raw = self._pick(name, kind.of_type if is_non_null_type(kind) else kind)
+        if self._random.random() < 0.5:
+            return literal
+        variable = f"v{len(self._variables)}"
+        absent = not is_non_null_type(kind) and self._random.random() < 0.2
+        self._variables[variable] = str(kind), ... if absent else raw
+        return f"${variable}"
+
+    def _pick(self, name: str, kind: Any) -> tuple[str, Any]:
+        random = self._random
+        if is_list_type(kind):
+            literal, raw = self._pick(name, get_named_type(kind))
+            return f"[{literal}]", [raw]
+        if isinstance(kind, GraphQLEnumType):
+            value = random.choice(list(kind.values))
+            return value, value
+        if isinstance(kind, GraphQLInputObjectType):
+            raise TypeError(f"{name}: inputs are for mutations")
+        if name in {"first", "last", "offset"}:
+            number = random.choice([0, 1, 2, 3, 20, 20, 50, 50, 50, 501])
+            return str(number), number
+        if kind.name == "Boolean":
+            flag = random.random() < 0.5
+            return str(flag).lower(), flag
+        if kind.name in {"Int", "Long", "Float"}:
+            number = random.randint(0, POOL)
+            return str(number), number
+        text = self._text(kind.name)
+        return f'"{text}"', text
+
+    def _text(self, kind: str) -> str:
+        key = pool_key(self._random.randint(0, POOL))
+        if kind == "UUID":
+            return str(key)
+        if kind == "ID":
+            types = [each for each in self._schema.type_map.values() if isinstance(each, GraphQLObjectType) and each.interfaces]
+            local = self._random.choice([str(key), str(self._random.randint(0, POOL)), "zzz"])
+            return self._random.choice([encode_global_id(self._random.choice(types).name, local), "no id", ""])
+        return self._random.choice(["one", "two words", "nothing", "Ünïcode"])
+
+
+# --- rows ----------------------------------------------------------------------------------------------------------------
+
+
+def fill(path: Path, tables: Iterable[Table], random: Random, broken: float) -> None:
+    """Random rows in every table; `broken` is how likely a value is one that its type forbids. No constraint is asked."""
+    with sqlite3.connect(path) as connection:
+        for table in tables:
+            connection.execute(f'DELETE FROM "{table.name}"')
+            for number in range(1, POOL + 1):
+                row = {column.name: _cell(column, number, random, broken) for column in table.columns}
+                marks = ", ".join("?" * len(row))
+                names = ", ".join(f'"{name}"' for name in row)
+                connection.execute(f'INSERT OR IGNORE INTO "{table.name}" ({names}) VALUES ({marks})', list(row.values()))
+    connection.close()
+
+
+def _cell(column: Any, number: int, random: Random, broken: float) -> Any:
+    if column.primary_key and len(column.table.primary_key.columns) == 1:
+        return number if isinstance(column.type, Integer) else str(pool_key(number))
+    if column.nullable and random.random() < 0.08:
+        return None
+    return _value(column.type, random, is_broken=random.random() < broken)
+
+
+def _value(kind: Any, random: Random, *, is_broken: bool) -> Any:
+    choices: Sequence[Any]
+    if isinstance(kind, UuidColumn):
+        choices = [str(pool_key(random.randint(1, POOL)))]
+    elif isinstance(kind, EnumColumn):
+        choices = ["no such value", 7, ""] if is_broken else [each.value for each in kind.kind]
+    elif isinstance(kind, TimeColumn):
+        moment = datetime(2026, 11, 21, tzinfo=UTC) + timedelta(microseconds=random.choice([0, 1, 10**6, 123456789]))
+        choices = [stored_time(moment)]
+    elif isinstance(kind, JsonColumn):
+        choices = ["{", "", "NaN", '{"a":1} x'] if is_broken else ['{"a":[1,null,"é"]}', "[]", "3", "null"]
+    elif isinstance(kind, Boolean):
+        choices = [0, 1]
+    elif isinstance(kind, Float):
+        choices = [float("inf"), "many"] if is_broken else [0.5, 2.0, 10.25]
+    elif isinstance(kind, Integer):
+        choices = [2**40, "twelve", 1.5] if is_broken else [1, 2, 13, 14, 500]
+    else:
+        choices = [b"\x00bytes", 1] if is_broken else ["one", "two words", "", "Ünïcode", "nul \x00 inside"]
+    return random.choice(choices)

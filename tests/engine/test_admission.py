@@ -1,0 +1,85 @@
+"""What is refused before anything runs."""
+
+import pytest
+from graphql import parse
+
+from core.errors import InvalidInput
+from tests.engine.world import book, books, reference
+
+
+@pytest.mark.parametrize(
+    "value", ["\ud800", "fine \udfff", ["x", "\ud800"], {"k": "\ud800"}, {"\ud800": 1}, 2**64, -(2**63) - 1, [[2**70]]]
+)
+@pytest.mark.parametrize("run", ["plan", "reference"])
+async def test_what_json_cannot_hold_is_refused(world, value, run):
+    text = "query($x: String!) { echo(text: $x) }"
+    operation = world.prepare(text) if run == "plan" else reference(world.graph, text)
+    outcome = await operation.execute(world.context(), {"x": value})
+    (error,) = outcome.errors
+    assert (outcome.data, error.path) == (None, None)
+    assert isinstance(error.original_error, InvalidInput)
+    assert error.original_error.field == "x"
+
+
+@pytest.mark.parametrize("run", ["plan", "reference"])
+@pytest.mark.parametrize(("variables", "allowed"), [({}, True), ({"d": False}, True), ({"d": None}, False)])
+async def test_a_condition_must_not_be_null(world, run, variables, allowed):
+    text = "query($d: Boolean = true) { __typename other: __typename @skip(if: $d) }"
+    operation = world.prepare(text) if run == "plan" else reference(world.graph, text)
+    outcome = await operation.execute(world.context(), variables)
+    assert (outcome.errors == []) is allowed
+    assert (outcome.data is not None) is allowed
+
+
+async def test_every_mistake_in_the_variables_is_told(world):
+    outcome = await world.run("query($a: UUID!, $b: Int!) { book(localId: $a) { id } copy(localId: $b) { id } }", {"a": 1})
+    assert outcome.data is None
+    assert len(outcome.errors) == 2
+    assert all(error.path is None for error in outcome.errors)
+
+
+@pytest.mark.parametrize(
+    ("text", "variables", "message"),
+    [
+        ('{ echo(text: "a", times: 4) }', {}, "times: Input should be less than or equal to 3"),
+        ('query($t: Int) { echo(text: "a", times: $t) }', {"t": 4}, "times: Input should be less than or equal to 3"),
+        ('query($t: Int!) { ...F } fragment F on Query { echo(text: "a", times: $t) }', {"t": 4}, "times: Input should be less than or equal to 3"),
+        ("{ books(first: 101) { totalCount } }", {}, "first: Input should be less than or equal to 100"),
+        ("{ books(first: -1, offset: -1) { totalCount } }", {}, "first: Input should be greater than or equal to 0; offset: Input should be greater than or equal to 0"),
+        ("query($n: Int) { ... on Query { books { nodes { copies(last: $n) { totalCount } } } } }", {"n": 51}, "last: Input should be less than or equal to 50"),
+    ],
+)  # fmt: skip
+@pytest.mark.parametrize("run", ["plan", "reference"])
+async def test_a_constraint_is_kept_wherever_the_value_comes_from(world, run, text, variables, message):
+    operation = world.prepare(text) if run == "plan" else reference(world.graph, text)
+    outcome = await operation.execute(world.context(), variables)
+    (error,) = outcome.errors
+    assert (outcome.data, error.message) == (None, message)
+    assert isinstance(error.original_error, InvalidInput)
+    assert world.store.texts == []
+
+
+async def test_absent_null_and_default_are_no_breach(world):
+    text = 'query($t: Int = 2, $n: Int) { echo(text: "a", times: $t) books(first: $n) { totalCount } }'
+    await world.add(books, book(1))
+    assert await world.data(text) == {"echo": "aa", "books": {"totalCount": 1}}
+    assert await world.data(text, {"n": None}) == {"echo": "aa", "books": {"totalCount": 1}}
+
+
+async def test_null_for_an_argument_that_has_a_default_is_an_error_of_the_field(world):
+    text = 'query($t: Int) { echo(text: "a", times: $t) }'
+    planned, core = await world.run(text, {"t": None}), await world.reference(text, {"t": None})
+    assert planned.data == core.data == {"echo": None}
+    assert [error.message for error in planned.errors] == [error.message for error in core.errors]
+
+
+async def test_only_the_operation_that_runs_is_asked(world):
+    text = "{ __typename } ".replace("{", "query A {", 1) + 'query B { echo(text: "a", times: 9) }'
+    assert (await world.run(text, name="A")).data == {"__typename": "Query"}
+    assert (await world.run(text, name="B")).data is None
+
+
+@pytest.mark.parametrize("literal", ['"\\ud800"', '"\\u{110000}"'])
+def test_a_literal_without_unicode_is_no_document(literal):
+    with pytest.raises(Exception, match="Unicode"):
+        parse(f"{{ echo(text: {literal}) }}")

@@ -1,0 +1,308 @@
+"""What every relational store does: atomic changes, ordered writers, readers that see only what is committed."""
+
+from __future__ import annotations
+
+import asyncio
+import sqlite3
+from uuid import uuid4
+
+import pytest
+from sqlalchemy import func, insert, select, text
+from sqlalchemy.exc import IntegrityError
+
+from core.errors import InvalidInput, Unavailable
+from core.vocabulary import AuditAction
+from storage.sql.database import open_database
+from storage.sql.tables import audit_log, file_records, groups, instruments
+from tests.storage.sql.conftest import NOON, group, instrument, url_of
+
+
+async def names(database) -> list[str]:
+    return [row["name"] for row in await database.all(select(groups.c.name).order_by(groups.c.name))]
+
+
+async def write(database, *rows) -> None:
+    async with database.transaction() as tx:
+        for row in rows:
+            await tx.insert(groups, **row)
+
+
+# --- one change --------------------------------------------------------------------------------------------------------
+
+
+async def test_all_of_it_is_stored(database, other):
+    async with database.transaction() as tx:
+        await tx.insert(groups, **group("a"))
+        await tx.insert(groups, **group("b"))
+        assert await names(database) == await names(other) == [], "readers see nothing before the end"
+        assert len(await tx.all(select(groups))) == 2, "the change itself sees what it did"
+    assert await names(database) == await names(other) == ["a", "b"]
+
+
+@pytest.mark.parametrize("error", [RuntimeError("x"), asyncio.CancelledError(), KeyboardInterrupt()])
+async def test_or_nothing(database, error):
+    async def fail() -> None:
+        async with database.transaction() as tx:
+            await tx.insert(groups, **group("a"))
+            raise error
+
+    with pytest.raises(type(error)):
+        await fail()
+    assert await names(database) == []
+    await write(database, group("b"))
+    assert await names(database) == ["b"]
+
+
+async def test_integrity_errors_pass_through_and_undo_the_change(database):
+    await write(database, group("a"))
+    with pytest.raises(IntegrityError):
+        await write(database, group("b"), group("a"))
+    with pytest.raises(IntegrityError):
+        async with database.transaction() as tx:
+            await tx.insert(instruments, **instrument(uuid4(), service_account_id=uuid4()))
+    assert await names(database) == ["a"]
+
+
+async def test_what_a_change_can_ask(database):
+    row = group("a")
+    async with database.transaction() as tx:
+        await tx.insert(groups, **row)
+        assert (await tx.get(groups, row["id"]))["name"] == "a"
+        assert await tx.get(groups, uuid4()) is None
+        assert await tx.first(select(groups.c.name)) == {"name": "a"}
+        assert await tx.first(select(groups.c.name).where(groups.c.name == "b")) is None
+        assert await tx.scalar(select(func.count()).select_from(groups)) == 1
+        assert await tx.scalar(select(groups.c.name).where(groups.c.name == "b")) is None
+        await tx.update(groups, row["id"], name="c", description="d")
+        assert await tx.execute(groups.update().values(description="e")) == 1
+        assert await tx.execute(insert(groups), [group("x"), group("y")]) == 2
+    assert await names(database) == ["c", "x", "y"]
+
+
+async def test_must_exist(database):
+    live, deleted = group("live"), group("deleted", deleted_at=NOON)
+    async with database.transaction() as tx:
+        for row in (live, deleted):
+            await tx.insert(groups, **row)
+        await tx.must_exist(groups, live["id"], field="group_id", noun="Group")
+        await tx.must_exist(groups, None, field="group_id", noun="Group")
+        for missing in (deleted["id"], uuid4()):
+            with pytest.raises(InvalidInput, match="Group does not exist") as refusal:
+                await tx.must_exist(groups, missing, field="group_id", noun="Group")
+            assert refusal.value.field == "group_id"
+
+
+async def test_numbers_follow_each_other_across_writers(database, other):
+    """They order the audit log, so none may be given twice."""
+
+    async def write(store) -> None:
+        async with store.transaction() as tx:
+            await tx.insert(
+                audit_log,
+                id=uuid4(),
+                domain="instruments",
+                entity_type="group",
+                entity_id=uuid4(),
+                action=AuditAction.CREATE,
+                created_at=NOON,
+            )
+
+    await asyncio.gather(*[write(store) for store in (database, other) * 10])
+    rows = await database.all(select(audit_log.c.number).order_by(audit_log.c.number))
+    assert [row["number"] for row in rows] == list(range(1, 21))
+
+
+# --- several writers ---------------------------------------------------------------------------------------------------
+
+
+async def test_writers_of_two_processes_take_turns(database, other):
+    """Each reads before it writes: without BEGIN IMMEDIATE one of them would fail, or overwrite what it did not see."""
+    row = group("counter", description="0")
+    async with database.transaction() as tx:
+        await tx.insert(groups, **row)
+
+    async def count(store) -> None:
+        async with store.transaction() as tx:
+            value = int(await tx.scalar(select(groups.c.description).where(groups.c.id == row["id"])))
+            await asyncio.sleep(0)
+            await tx.update(groups, row["id"], description=str(value + 1))
+
+    await asyncio.gather(*[count(store) for store in (database, other) * 15])
+    assert (await database.first(select(groups.c.description)))["description"] == "30"
+
+
+async def test_a_transaction_takes_the_write_lock_at_its_beginning(database, path):
+    async with database.transaction() as tx:
+        await tx.first(select(groups))
+        outside = sqlite3.connect(path, timeout=0, isolation_level=None)
+        try:
+            with pytest.raises(sqlite3.OperationalError, match="locked"):
+                outside.execute("BEGIN IMMEDIATE")
+        finally:
+            outside.close()
+
+
+async def test_readers_do_not_wait_for_a_writer(database, other):
+    async with database.transaction() as tx:
+        await tx.insert(groups, **group("a"))
+        async with asyncio.timeout(5):
+            assert await other.fetch("SELECT count(*) FROM groups", []) == [(0,)]
+            assert await database.fetch("SELECT count(*) FROM groups", []) == [(0,)]
+            assert await other.first(select(groups)) is None
+
+
+async def test_many_reads_at_once(database):
+    async with database.transaction() as tx:
+        await tx.insert(groups, **group("a"))
+    answers = await asyncio.gather(*[database.fetch("SELECT name FROM groups", []) for _ in range(50)])
+    assert {tuple(rows) for rows in answers} == {(("a",),)}
+
+
+async def test_reads_cannot_write(database):
+    with pytest.raises(Unavailable):
+        await database.fetch("DELETE FROM groups", [])
+
+
+async def test_a_cancelled_read_gives_its_connection_back(database):
+    slow = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 300000) SELECT count(*) FROM n"
+    for _ in range(6):  # more than there are reading connections
+        task = asyncio.create_task(database.fetch(slow, []))
+        await asyncio.sleep(0.01)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+    async with asyncio.timeout(20):
+        assert await database.fetch("SELECT 1", []) == [(1,)]
+
+
+async def test_foreign_keys_are_kept(database):
+    with pytest.raises(IntegrityError):
+        async with database.transaction() as tx:
+            await tx.execute(text("INSERT INTO group_members VALUES ('x', 'y', 'z')"))
+
+
+async def test_a_commit_survives_a_power_cut(database):
+    async with database.transaction() as tx:
+        assert await tx.scalar(text("PRAGMA synchronous")) == 2
+        assert await tx.scalar(text("PRAGMA journal_mode")) == "wal"
+
+
+# --- a store that is down ----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("url", ["sqlite+aiosqlite://", "sqlite+aiosqlite:///:memory:", "postgresql+asyncpg://x/y"])
+async def test_stores_that_are_not_opened(url):
+    with pytest.raises(ValueError, match=r"must be a file|no adapter for a postgresql"):
+        await open_database(url)
+
+
+async def test_a_file_that_is_no_database(tmp_path):
+    (tmp_path / "x.db").write_bytes(b"this is not a database" * 100)
+    with pytest.raises(Unavailable, match=r"x\.db cannot be opened"):
+        await open_database(url_of(tmp_path / "x.db"))
+
+
+async def test_a_folder_is_made(tmp_path):
+    database = await open_database(url_of(tmp_path / "a" / "b" / "x.db"))
+    await database.close()
+    assert (tmp_path / "a" / "b" / "x.db").exists()
+
+
+async def test_a_lock_that_is_not_released(database, path, monkeypatch):
+    """Waits for it, for a while; then the store is unavailable, and nothing was written."""
+    async with database.engine.connect() as connection:
+        await connection.execution_options(isolation_level="AUTOCOMMIT")
+        await connection.exec_driver_sql("PRAGMA busy_timeout = 50")
+    holder = sqlite3.connect(path, isolation_level=None)
+    holder.execute("BEGIN IMMEDIATE")
+    try:
+        with pytest.raises(Unavailable, match="the database cannot be written"):
+            async with database.transaction() as tx:
+                await tx.insert(groups, **group("a"))
+        assert await names(database) == []
+    finally:
+        holder.close()
+    async with database.transaction() as tx:
+        await tx.insert(groups, **group("b"))
+    assert await names(database) == ["b"]
+
+
+async def test_a_store_that_becomes_read_only(database, path):
+    async with database.engine.connect() as connection:
+        await connection.execution_options(isolation_level="AUTOCOMMIT")
+        await connection.exec_driver_sql("PRAGMA query_only = ON")
+    with pytest.raises(Unavailable, match="the database cannot be written"):
+        async with database.transaction() as tx:
+            await tx.insert(groups, **group("a"))
+    assert await names(database) == []
+
+
+async def test_a_store_without_its_tables(tmp_path):
+    """Never an empty list."""
+    database = await open_database(url_of(tmp_path / "empty.db"))
+    try:
+        with pytest.raises(Unavailable):
+            await database.fetch("SELECT * FROM instruments", [])
+        with pytest.raises(Unavailable):
+            await database.all(select(instruments))
+        with pytest.raises(Unavailable):
+            async with database.transaction() as tx:
+                await tx.insert(groups, **group("a"))
+    finally:
+        await database.close()
+
+
+@pytest.mark.xfail(reason="fetch only expects sqlite3.OperationalError", strict=True)
+async def test_a_damaged_store(database, path):
+    await write(database, *[group(f"name {number}") for number in range(500)])
+    ((page,),) = await database.fetch("SELECT rootpage FROM sqlite_master WHERE name = 'groups'", [])
+    await database.close()
+    with path.open("r+b") as file:
+        file.seek((page - 1) * 4096)
+        file.write(b"\xff" * 4096)
+    damaged = await open_database(url_of(path))
+    try:
+        with pytest.raises(Unavailable):
+            await damaged.fetch("SELECT * FROM groups", [])
+        with pytest.raises(Unavailable):
+            await damaged.all(select(groups))
+        with pytest.raises(Unavailable):
+            await write(damaged, group("a"))
+    finally:
+        await damaged.close()
+
+
+async def test_a_closed_database_is_unavailable(path):
+    database = await open_database(url_of(path))
+    await database.close()
+    with pytest.raises((Unavailable, ValueError)):
+        await database.fetch("SELECT 1", [])
+    await database.close()
+
+
+@pytest.mark.xfail(reason="the engine is made without hide_parameters", strict=True)
+async def test_errors_do_not_quote_what_was_written(database):
+    """Password hashes and sealed secrets are values of statements; error texts go to the log."""
+    await write(database, group("hunter2"))
+    with pytest.raises(IntegrityError) as refusal:
+        await write(database, group("hunter2"))
+    assert "hunter2" not in str(refusal.value)
+
+
+async def test_the_smallest_and_largest_integers(database):
+    key = uuid4()
+    record = {"persistent_id_type": "ark", "first_discovered_at": NOON, "filename": "f"}
+    async with database.transaction() as tx:
+        await tx.insert(instruments, **instrument(key))
+        for number, size in enumerate((0, 2**63 - 1, -(2**63))):
+            await tx.insert(
+                file_records,
+                id=uuid4(),
+                persistent_id=str(number),
+                source_path=str(number),
+                instrument_id=key,
+                size_bytes=size,
+                **record,
+            )
+    sizes = await database.fetch("SELECT size_bytes FROM file_records ORDER BY source_path", [])
+    assert sizes == [(0,), (2**63 - 1,), (-(2**63),)]
