@@ -32,14 +32,14 @@ serve: install ## serve your own data
 test: install ## all tests, the slow ones too
 	$(PYTHON) -m pytest -q
 
-check: $(VENV)/installed ## format, lint, types, layers, schema, operations, fast tests
+check: $(VENV)/installed ## format, lint, types, layers, schema, operations, fast tests (not the contract tests)
 	@$(VENV)/bin/ruff format --check --quiet . || { echo 'run: $(VENV)/bin/ruff format .'; exit 1; }
 	@$(VENV)/bin/ruff check --quiet .
 	@$(VENV)/bin/mypy
 	@$(VENV)/bin/lint-imports > /dev/null || $(VENV)/bin/lint-imports
 	@$(VENV)/bin/switchyard schema --check
 	@$(VENV)/bin/switchyard check
-	@$(PYTHON) -m pytest -q -m 'not slow and not browser' -x -n 2
+	@$(PYTHON) -m pytest -q -m 'not slow and not browser' -x -n 2 --ignore=tests/contract
 
 bench: $(VENV)/installed ## measure, as ratios in one run
 	$(PYTHON) -m bench

@@ -37,8 +37,8 @@ from jobs.worker import run_worker
 from rest_compat.mistakes import DocumentErrors
 from rest_compat.shim import RestShim
 from schema.root import build_schema
-from storage.sql.database import open_database
 from storage.sql.migrate import migrate
+from storage.sql.opening import open_database
 from storage.sql.tables import memberships, users
 
 Result = TypeVar("Result")

@@ -6,7 +6,6 @@ protection against cross-site requests.
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass
@@ -22,6 +21,7 @@ from strawberry.utils.str_converters import to_camel_case
 from app.observability import Reporter, request_id_of
 from core.context import Context
 from core.errors import DomainError, Internal, InvalidInput, NotSupported, Problem, TooLarge, Unavailable, UnsupportedMedia
+from core.exact_json import read_json
 from engine.errors import explain_error
 from engine.graph import Graph
 from engine.operation import Operation, Outcome
@@ -29,7 +29,6 @@ from rest_compat.reply import encoded
 
 JSON, GRAPHQL_JSON = "application/json", "application/graphql-response+json"
 
-_LONG_NUMBER = re.compile(rb"\d{19}")
 _QUALITY = re.compile(r"0(\.\d{0,3})?|1(\.0{0,3})?")
 
 _NO_STREAMS = NotSupported("row streams are not served here: the REST route of the list streams the same rows")
@@ -139,9 +138,7 @@ async def _read(request: Request, limit: int) -> bytes:
 
 def _parsed(text: bytes, place: str) -> Any:
     try:
-        value = orjson.loads(text)
-        # orjson rounds integers beyond 64 bits; taken exactly, they are refused where they do not fit.
-        return json.loads(text) if _LONG_NUMBER.search(text) else value
+        return read_json(text)
     except (ValueError, RecursionError) as error:
         raise BadRequest(400, f"{place} is not JSON: {error}") from error
 

@@ -25,8 +25,9 @@ from rest_compat.calls import ContextFor
 from rest_compat.dialects.instruments import Instruments
 from rest_compat.shim import RestShim
 from schema.root import build_schema
-from storage.sql.database import Database, open_database
+from storage.sql.database import Database
 from storage.sql.migrate import migrate
+from storage.sql.opening import open_database
 
 OPERATIONS = Path(rest_compat.__file__).parent / "operations"
 

@@ -136,6 +136,12 @@ class Unavailable(DomainError):
     code = "UNAVAILABLE"
 
 
+class UpstreamFailed(Unavailable):
+    """A service beyond this server, which the request was passed on to, does not do it."""
+
+    code = "UPSTREAM_FAILED"
+
+
 class Timeout(DomainError):
     """The request ran out of its time."""
 
@@ -167,6 +173,7 @@ TAXONOMY: tuple[type[DomainError], ...] = (
     RateLimited,
     NotSupported,
     Unavailable,
+    UpstreamFailed,
     Timeout,
     Internal,
 )

@@ -80,14 +80,12 @@ class Graph:
         except GraphQLSyntaxError as error:
             too_many = error.message.startswith("Syntax Error: Document contains more than")  # it has no class of its own
             return None, [_too_expensive(f"more than {self.limits.tokens} tokens") if too_many else error]
-        errors = validate(self.schema, document, max_errors=20, hide_suggestions=self.hide_suggestions)
-        if errors:
-            return None, errors
         try:
             check_limits(document, self.limits)
         except TooExpensive as error:
             return None, [GraphQLError(error.detail, original_error=error)]
-        return document, []
+        errors = validate(self.schema, document, max_errors=20, hide_suggestions=self.hide_suggestions)
+        return (None, errors) if errors else (document, [])
 
 
 def _too_expensive(detail: str) -> GraphQLError:

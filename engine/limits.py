@@ -5,10 +5,18 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from graphql import DocumentNode, FieldNode, FragmentSpreadNode, OperationDefinitionNode, SelectionSetNode
+from graphql import (
+    DocumentNode,
+    FieldNode,
+    FragmentSpreadNode,
+    InlineFragmentNode,
+    OperationDefinitionNode,
+    SelectionNode,
+    SelectionSetNode,
+)
 
 from core.errors import TooExpensive
-from engine.selections import fragments_of, walk
+from engine.selections import fragments_of, selection_sets, walk
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,13 +28,18 @@ class Limits:
     depth: int = 15
     aliases: int = 60
     root_fields: int = 60
+    repetitions: int = 60
+    """Selections that say what their set says already; validating them takes quadratic time."""
 
 
 def check_limits(document: DocumentNode, limits: Limits) -> None:
-    """Raise `TooExpensive` naming the bound. The document is valid already, so fragments are known and acyclic."""
+    """Raise `TooExpensive` naming the bound. Asked before validation, which takes long for what is refused here."""
     aliases = sum(1 for selection in walk(document) if isinstance(selection, FieldNode) and selection.alias is not None)
     if aliases > limits.aliases:
         raise TooExpensive(f"{aliases} aliases in one document; at most {limits.aliases} are allowed")
+    repetitions = sum(map(_repetitions, selection_sets(document)))
+    if repetitions > limits.repetitions:
+        raise TooExpensive(f"{repetitions} repeated selections in one document; at most {limits.repetitions} are allowed")
     measures = Measures(document)
     for operation in (each for each in document.definitions if isinstance(each, OperationDefinitionNode)):
         measure = measures.of(operation.selection_set)
@@ -34,6 +47,20 @@ def check_limits(document: DocumentNode, limits: Limits) -> None:
             raise TooExpensive(f"the document is {measure.depth} levels deep; at most {limits.depth} are allowed")
         if measure.fields > limits.root_fields:
             raise TooExpensive(f"{measure.fields} fields in one selection; at most {limits.root_fields} are allowed")
+
+
+def _repetitions(selections: SelectionSetNode) -> int:
+    return len(selections.selections) - len({_said(selection) for selection in selections.selections})
+
+
+def _said(selection: SelectionNode) -> tuple[str, str]:
+    """What makes two selections of one set repeat each other."""
+    if isinstance(selection, FieldNode):
+        return "field", (selection.alias or selection.name).value
+    if isinstance(selection, FragmentSpreadNode):
+        return "spread", selection.name.value
+    condition = selection.type_condition if isinstance(selection, InlineFragmentNode) else None
+    return "inline", condition.name.value if condition is not None else ""
 
 
 class Measure(NamedTuple):
@@ -63,5 +90,7 @@ class Measures:
 
     def _of_fragment(self, name: str) -> Measure:
         if name not in self._known:
-            self._known[name] = self.of(self._fragments[name].selection_set)
+            self._known[name] = Measure(0, 0)  # for one that spreads itself, which validation refuses
+            fragment = self._fragments.get(name)
+            self._known[name] = self.of(fragment.selection_set if fragment is not None else None)
         return self._known[name]

@@ -112,10 +112,15 @@ def condition_variables(document: DocumentNode) -> tuple[str, ...]:
 
 def walk(document: DocumentNode) -> Iterator[Any]:
     """Every selection of every definition, spreads unopened."""
+    for selections in selection_sets(document):
+        yield from selections.selections
+
+
+def selection_sets(document: DocumentNode) -> Iterator[SelectionSetNode]:
+    """Every selection set of every definition."""
     open_sets = [node.selection_set for node in document.definitions if hasattr(node, "selection_set")]
     while open_sets:
-        for selection in open_sets.pop().selections:
-            yield selection
-            inner = getattr(selection, "selection_set", None)
-            if inner is not None:
-                open_sets.append(inner)
+        selections = open_sets.pop()
+        yield selections
+        inner = (getattr(selection, "selection_set", None) for selection in selections.selections)
+        open_sets.extend(each for each in inner if each is not None)

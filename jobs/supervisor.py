@@ -87,7 +87,11 @@ class Supervisor:
     async def _live(self, place: int) -> int | None:
         """One process' life; its exit code, None if it could not be started."""
         try:
-            process = await asyncio.create_subprocess_exec(*self._argv, stdin=DEVNULL)
+            process = await asyncio.create_subprocess_exec(
+                *self._argv,
+                stdin=DEVNULL,
+                start_new_session=True,  # Ctrl-C is for the server, which then ends its workers
+            )
         except OSError:
             log.exception("worker %s could not be started", place)
             return None

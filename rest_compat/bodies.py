@@ -12,6 +12,7 @@ from starlette.formparsers import MultiPartException
 from starlette.requests import Request
 from starlette.types import Message, Receive
 
+from core import exact_json
 from core.errors import TooLarge
 from rest_compat.binder import ABSENT
 from rest_compat.faults import Fault, Unbindable
@@ -64,9 +65,11 @@ def _too_large(limit: int) -> TooLarge:
 
 def _parsed(raw: bytes) -> Any:
     try:
-        return orjson.loads(raw)
+        return exact_json.read_json(raw)
     except orjson.JSONDecodeError as error:
         raise _invalid(raw, error) from error
+    except (ValueError, RecursionError) as error:  # a number of thousands of digits
+        raise Unbindable([Fault(("body", 0), "json_invalid", "JSON decode error", {}, {"error": str(error)})]) from error
 
 
 def _invalid(raw: bytes, error: json.JSONDecodeError) -> Unbindable:

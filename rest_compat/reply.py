@@ -7,9 +7,10 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote
 
-import orjson
 from starlette.responses import Response
 from starlette.types import Message, Receive, Scope, Send
+
+from core.exact_json import write_json
 
 JSON_TYPE = "application/json"
 _VISIBLE = "".join(map(chr, range(0x20, 0x7F))).replace("%", "")
@@ -32,7 +33,7 @@ class Reply:
         default: Callable[[Any], object] | None = None,
     ) -> Reply:
         """With a JSON body; `default` writes what JSON does not know."""
-        return cls(status, orjson.dumps(content, default=default), (("content-type", JSON_TYPE), *headers))
+        return cls(status, write_json(content, default), (("content-type", JSON_TYPE), *headers))
 
     def with_headers(self, headers: Iterable[tuple[str, str]]) -> Reply:
         """The same reply with more headers."""

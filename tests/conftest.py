@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass, field
@@ -23,6 +24,8 @@ from app.wiring import Parts, assemble
 from core.clock import utc_now
 from core.identity import INSTRUMENTS
 from core.secrets import Secret
+from storage.sql.migrate import migrate
+from storage.sql.opening import open_database
 from storage.sql.tables import memberships, users
 
 ONE_LOOP = tuple(Path(__file__).parent / folder for folder in ("app", "schema"))
@@ -121,6 +124,20 @@ async def world(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[World
     """One world for the tests that leave it as they found it, or do not mind what others left."""
     async with _assembled(tmp_path_factory.mktemp("world")) as world:
         yield world
+
+
+@pytest.fixture(scope="session")
+def migrated(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An empty database at the newest revision, to be copied: migrating takes long."""
+    path = tmp_path_factory.mktemp("template") / "switchyard.db"
+
+    async def prepare() -> None:
+        database = await open_database(f"sqlite+aiosqlite:///{path}")
+        await migrate(database)
+        await database.close()
+
+    asyncio.run(prepare())
+    return path
 
 
 @pytest.fixture

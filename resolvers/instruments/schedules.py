@@ -13,7 +13,7 @@ from uuid import UUID
 from sqlalchemy import Select, select
 from sqlalchemy.engine import RowMapping
 
-from core.errors import Refused, Unavailable
+from core.errors import Refused, Unavailable, UpstreamFailed
 from core.identity import INSTRUMENTS
 from core.policy import Verb
 from core.vocabulary import AuditAction
@@ -125,7 +125,7 @@ async def trigger_schedule(ctx: RequestContext, key: UUID) -> Triggered:
         try:
             return await _start(changing, ctx.services.runner, row)
         except Unavailable as error:
-            raise Unavailable("Failed to trigger harvest — Prefect server may be unavailable") from error
+            raise UpstreamFailed("Failed to trigger harvest — Prefect server may be unavailable") from error
 
 
 async def harvest_instrument(ctx: RequestContext, key: UUID) -> Harvest:
@@ -140,7 +140,7 @@ async def harvest_instrument(ctx: RequestContext, key: UUID) -> Harvest:
         triggered = tuple(outcome for outcome in outcomes if isinstance(outcome, Triggered))
         errors = tuple(outcome for outcome in outcomes if isinstance(outcome, NotTriggered))
         if not triggered:
-            raise Unavailable(errors[0].error)
+            raise UpstreamFailed(errors[0].error)
     return Harvest(key, triggered, errors)
 
 

@@ -25,6 +25,7 @@ from core.errors import (
     Unauthenticated,
     Unavailable,
     UnsupportedMedia,
+    UpstreamFailed,
 )
 from engine.operation import Leaves
 from rest_compat.dialect import Dialect, Json, Phase
@@ -46,6 +47,7 @@ _STATUSES: dict[type[DomainError], int] = {
     RateLimited: 429,
     Internal: 500,
     NotSupported: 501,
+    UpstreamFailed: 502,
     Unavailable: 503,
     Timeout: 504,
 }

@@ -82,16 +82,16 @@ class AccountMutations:
     """For everybody."""
 
     @resolver("Sign in with an email address and a password.", guard=anyone)
-    async def login(self, info: Info[RequestContext], given: Annotated[LoginInput, INPUT]) -> AccessToken:
+    async def login(self, info: Info[RequestContext], given: Annotated[LoginInput, INPUT]) -> AccessToken | None:
         signed_in = await sessions.login(info.context, given.username, Secret(given.password), cookie=given.cookie)
         return AccessToken(access_token=signed_in.access_token, token_type="bearer")  # noqa: S106  # the kind of token
 
     @resolver("Sign out: the token of this request is refused from now on.", guard=may(Verb.UPDATE, "account"))
-    async def logout(self, info: Info[RequestContext], given: Annotated[LogoutInput, INPUT]) -> SignedOut:
+    async def logout(self, info: Info[RequestContext], given: Annotated[LogoutInput, INPUT]) -> SignedOut | None:
         return SignedOut(user_id=await sessions.logout(info.context, cookie=given.cookie))
 
     @resolver("Register; an admin can register others, with a role.", guard=anyone)
-    async def register(self, info: Info[RequestContext], given: Annotated[RegisterInput, INPUT]) -> UserPayload:
+    async def register(self, info: Info[RequestContext], given: Annotated[RegisterInput, INPUT]) -> UserPayload | None:
         key = await accounts.register(info.context, use_case_input(accounts.NewAccount, given, password=Secret))
         principals = info.context.principals
         if not policy.may(principals.of(INSTRUMENTS), Verb.READ, "user"):
@@ -101,6 +101,6 @@ class AccountMutations:
         return UserPayload(key=key)
 
     @resolver("Change one's own address or password.", guard=may(Verb.UPDATE, "account"))
-    async def update_me(self, info: Info[RequestContext], given: Annotated[UpdateMeInput, INPUT]) -> UserPayload:
+    async def update_me(self, info: Info[RequestContext], given: Annotated[UpdateMeInput, INPUT]) -> UserPayload | None:
         changes = use_case_input(accounts.AccountChanges, given, password=Secret)
         return UserPayload(key=await accounts.update_me(info.context, changes))

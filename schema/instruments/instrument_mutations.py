@@ -103,7 +103,7 @@ class InstrumentMutations:
         self,
         info: Info[RequestContext],
         given: Annotated[CreateInstrumentInput, INPUT],
-    ) -> InstrumentPayload:
+    ) -> InstrumentPayload | None:
         new = use_case_input(use_cases.NewInstrument, given)
         return InstrumentPayload(key=await use_cases.create_instrument(info.context, new))
 
@@ -112,20 +112,20 @@ class InstrumentMutations:
         self,
         info: Info[RequestContext],
         given: Annotated[UpdateInstrumentInput, INPUT],
-    ) -> InstrumentPayload:
+    ) -> InstrumentPayload | None:
         changes = use_case_input(use_cases.InstrumentChanges, given.changes)
         return InstrumentPayload(key=await use_cases.update_instrument(info.context, given.local_id, changes))
 
     @resolver("Delete an instrument; it can be restored.", guard=may(Verb.DELETE, "instrument"))
     async def delete_instrument(
         self, info: Info[RequestContext], given: Annotated[InstrumentInput, INPUT]
-    ) -> InstrumentPayload:
+    ) -> InstrumentPayload | None:
         return InstrumentPayload(key=await use_cases.delete_instrument(info.context, given.local_id))
 
     @resolver("Restore a deleted instrument; it stays disabled.", guard=may(Verb.DELETE, "instrument"))
     async def restore_instrument(
         self, info: Info[RequestContext], given: Annotated[InstrumentInput, INPUT]
-    ) -> InstrumentPayload:
+    ) -> InstrumentPayload | None:
         return InstrumentPayload(key=await use_cases.restore_instrument(info.context, given.local_id))
 
     @resolver("Harvest an instrument now, with every enabled schedule.", guard=may(Verb.EXECUTE, "instrument"))
@@ -133,7 +133,7 @@ class InstrumentMutations:
         self,
         info: Info[RequestContext],
         given: Annotated[InstrumentInput, INPUT],
-    ) -> HarvestInstrumentPayload:
+    ) -> HarvestInstrumentPayload | None:
         harvest = await schedule_use_cases.harvest_instrument(info.context, given.local_id)
         return HarvestInstrumentPayload(
             key=harvest.instrument_id,

@@ -46,49 +46,51 @@ class InstrumentsQuery:
         INSTRUMENTS, "The person whose credentials came with the request.", guard=may(Verb.READ, "account")
     )
     instrument: Instrument | None = lookup(UUID, "An instrument.", guard=may(Verb.READ, "instrument"))
-    instruments: Connection[Instrument] = many(
+    instruments: Connection[Instrument] | None = many(
         INSTRUMENTS_BY_AGE,
         "Instruments, in the order of their registration.",
         guard=_instruments,
         arguments=DELETED,
     )
     service_account: ServiceAccount | None = lookup(UUID, "A service account.", guard=may(Verb.READ, "service account"))
-    service_accounts: Connection[ServiceAccount] = many(
+    service_accounts: Connection[ServiceAccount] | None = many(
         SERVICE_ACCOUNTS_BY_AGE,
         "Service accounts, in the order of their registration.",
         guard=_accounts,
         arguments=DELETED,
     )
     storage_location: StorageLocation | None = lookup(UUID, "A storage location.", guard=may(Verb.READ, "storage location"))
-    storage_locations: Connection[StorageLocation] = many(
+    storage_locations: Connection[StorageLocation] | None = many(
         STORAGE_LOCATIONS_BY_AGE,
         "Storage locations, in the order of their registration.",
         guard=_locations,
         arguments=DELETED,
     )
     schedule: HarvestSchedule | None = lookup(UUID, "A harvest schedule.", guard=may(Verb.READ, "schedule"))
-    schedules: Connection[HarvestSchedule] = many(
+    schedules: Connection[HarvestSchedule] | None = many(
         SCHEDULES_BY_AGE,
         "Harvest schedules, in the order of their creation.",
         guard=_schedules,
         arguments=DELETED,
     )
     file: FileRecord | None = lookup(UUID, "A file that you may see.", guard=may(Verb.READ, "file"))
-    files: Connection[FileRecord] = many(
+    files: Connection[FileRecord] | None = many(
         NEWEST_FILES,
         "Files that you may see, newest discovery first.",
         guard=_files,
         arguments=FILES_OF_INSTRUMENT,
     )
     transfer: Transfer | None = lookup(UUID, "An attempt to copy a file that you may see.", guard=may(Verb.READ, "transfer"))
-    transfers: Connection[Transfer] = many(
+    transfers: Connection[Transfer] | None = many(
         NEWEST_TRANSFERS,
         "Attempts to copy files that you may see, newest first.",
         guard=_transfers,
         arguments=TRANSFERS_OF_FILE,
     )
     harvest_run: HarvestRun | None = lookup(UUID, "A harvest.", guard=may(Verb.READ, "harvest run"))
-    harvest_runs: Connection[HarvestRun] = many(NEWEST_RUNS, "Harvests, newest first.", guard=_runs, arguments=RUNS_IN_STATE)
+    harvest_runs: Connection[HarvestRun] | None = many(
+        NEWEST_RUNS, "Harvests, newest first.", guard=_runs, arguments=RUNS_IN_STATE
+    )
 
 
 @strawberry.type

@@ -88,26 +88,32 @@ class ScheduleMutations:
     @resolver("Make a harvest schedule.", guard=may(Verb.CREATE, "schedule"))
     async def create_schedule(
         self, info: Info[RequestContext], given: Annotated[CreateScheduleInput, INPUT]
-    ) -> SchedulePayload:
+    ) -> SchedulePayload | None:
         new = use_case_input(use_cases.NewSchedule, given)
         return SchedulePayload(key=await use_cases.create_schedule(info.context, new))
 
     @resolver("Change a harvest schedule.", guard=may(Verb.UPDATE, "schedule"))
     async def update_schedule(
         self, info: Info[RequestContext], given: Annotated[UpdateScheduleInput, INPUT]
-    ) -> SchedulePayload:
+    ) -> SchedulePayload | None:
         changes = use_case_input(use_cases.ScheduleChanges, given.changes)
         return SchedulePayload(key=await use_cases.update_schedule(info.context, given.local_id, changes))
 
     @resolver("Delete a harvest schedule; it can be restored.", guard=may(Verb.DELETE, "schedule"))
-    async def delete_schedule(self, info: Info[RequestContext], given: Annotated[ScheduleInput, INPUT]) -> SchedulePayload:
+    async def delete_schedule(
+        self, info: Info[RequestContext], given: Annotated[ScheduleInput, INPUT]
+    ) -> SchedulePayload | None:
         return SchedulePayload(key=await use_cases.delete_schedule(info.context, given.local_id))
 
     @resolver("Restore a deleted harvest schedule; it stays disabled.", guard=may(Verb.DELETE, "schedule"))
-    async def restore_schedule(self, info: Info[RequestContext], given: Annotated[ScheduleInput, INPUT]) -> SchedulePayload:
+    async def restore_schedule(
+        self, info: Info[RequestContext], given: Annotated[ScheduleInput, INPUT]
+    ) -> SchedulePayload | None:
         return SchedulePayload(key=await use_cases.restore_schedule(info.context, given.local_id))
 
     @resolver("Start a schedule's harvest now, enabled or not.", guard=may(Verb.EXECUTE, "schedule"))
-    async def trigger_schedule(self, info: Info[RequestContext], given: Annotated[ScheduleInput, INPUT]) -> TriggeredHarvest:
+    async def trigger_schedule(
+        self, info: Info[RequestContext], given: Annotated[ScheduleInput, INPUT]
+    ) -> TriggeredHarvest | None:
         started = await use_cases.trigger_schedule(info.context, given.local_id)
         return TriggeredHarvest(schedule_id=started.schedule_id, run_id=started.run_id)

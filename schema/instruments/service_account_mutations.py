@@ -79,7 +79,7 @@ class ServiceAccountMutations:
         self,
         info: Info[RequestContext],
         given: Annotated[CreateServiceAccountInput, INPUT],
-    ) -> ServiceAccountPayload:
+    ) -> ServiceAccountPayload | None:
         new = use_case_input(use_cases.NewServiceAccount, given, password=Secret)
         return ServiceAccountPayload(key=await use_cases.create_service_account(info.context, new))
 
@@ -88,7 +88,7 @@ class ServiceAccountMutations:
         self,
         info: Info[RequestContext],
         given: Annotated[UpdateServiceAccountInput, INPUT],
-    ) -> ServiceAccountPayload:
+    ) -> ServiceAccountPayload | None:
         changes = use_case_input(use_cases.ServiceAccountChanges, given.changes, password=Secret)
         return ServiceAccountPayload(key=await use_cases.update_service_account(info.context, given.local_id, changes))
 
@@ -97,7 +97,7 @@ class ServiceAccountMutations:
         self,
         info: Info[RequestContext],
         given: Annotated[ServiceAccountInput, INPUT],
-    ) -> ServiceAccountPayload:
+    ) -> ServiceAccountPayload | None:
         return ServiceAccountPayload(key=await use_cases.delete_service_account(info.context, given.local_id))
 
     @resolver("Restore a deleted service account.", guard=may(Verb.DELETE, "service account"))
@@ -105,7 +105,7 @@ class ServiceAccountMutations:
         self,
         info: Info[RequestContext],
         given: Annotated[ServiceAccountInput, INPUT],
-    ) -> ServiceAccountPayload:
+    ) -> ServiceAccountPayload | None:
         return ServiceAccountPayload(key=await use_cases.restore_service_account(info.context, given.local_id))
 
     @resolver(
@@ -115,6 +115,6 @@ class ServiceAccountMutations:
         self,
         info: Info[RequestContext],
         given: Annotated[ServiceAccountInput, INPUT],
-    ) -> RevealedPassword:
+    ) -> RevealedPassword | None:
         password = await use_cases.reveal_password(info.context, given.local_id)
         return RevealedPassword(password=password.reveal())

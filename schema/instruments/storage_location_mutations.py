@@ -81,7 +81,7 @@ class StorageLocationMutations:
         self,
         info: Info[RequestContext],
         given: Annotated[CreateStorageLocationInput, INPUT],
-    ) -> StorageLocationPayload:
+    ) -> StorageLocationPayload | None:
         new = use_case_input(use_cases.NewStorageLocation, given)
         return StorageLocationPayload(key=await use_cases.create_storage_location(info.context, new))
 
@@ -90,7 +90,7 @@ class StorageLocationMutations:
         self,
         info: Info[RequestContext],
         given: Annotated[UpdateStorageLocationInput, INPUT],
-    ) -> StorageLocationPayload:
+    ) -> StorageLocationPayload | None:
         changes = use_case_input(use_cases.StorageLocationChanges, given.changes)
         return StorageLocationPayload(key=await use_cases.update_storage_location(info.context, given.local_id, changes))
 
@@ -99,7 +99,7 @@ class StorageLocationMutations:
         self,
         info: Info[RequestContext],
         given: Annotated[StorageLocationInput, INPUT],
-    ) -> StorageLocationPayload:
+    ) -> StorageLocationPayload | None:
         return StorageLocationPayload(key=await use_cases.delete_storage_location(info.context, given.local_id))
 
     @resolver("Restore a deleted storage location; it stays disabled.", guard=may(Verb.DELETE, "storage location"))
@@ -107,5 +107,5 @@ class StorageLocationMutations:
         self,
         info: Info[RequestContext],
         given: Annotated[StorageLocationInput, INPUT],
-    ) -> StorageLocationPayload:
+    ) -> StorageLocationPayload | None:
         return StorageLocationPayload(key=await use_cases.restore_storage_location(info.context, given.local_id))

@@ -1,6 +1,6 @@
 """The relational store: raw reads for plans, Core statements for use cases, one transaction per change.
 
-`Database` is what the layers above see; `open_database` picks the adapter from the URL.
+`Database` is what the layers above see; `opening` picks the adapter from the URL.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcon
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Executable, Table, func, insert, make_url, select, update
+from sqlalchemy import Executable, Table, func, insert, select, update
 from sqlalchemy.engine import Dialect, RowMapping
 from sqlalchemy.exc import DBAPIError, IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
@@ -133,13 +133,3 @@ class WriteTurn:
 
     async def __aexit__(self, *error: object) -> None:
         self._lock.release()
-
-
-async def open_database(url: str) -> Database:
-    """`sqlite+aiosqlite:///path` for now; an adapter per database lives beside this module."""
-    backend = make_url(url).get_backend_name()
-    if backend != "sqlite":
-        raise ValueError(f"no adapter for a {backend} database: use sqlite+aiosqlite:///PATH")
-    from storage.sql.sqlite import SqliteDatabase  # imported only when configured
-
-    return await SqliteDatabase.open(url)

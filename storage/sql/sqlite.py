@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
 import sqlite3
 from collections.abc import Sequence
 from contextlib import AbstractAsyncContextManager
@@ -46,23 +47,23 @@ class SqliteDatabase(Database):
         path = make_url(url).database
         if not path or path == ":memory:":
             raise ValueError("the database must be a file: several connections share it")
-        Path(path).parent.mkdir(parents=True, exist_ok=True)
-        engine = create_async_engine(url, pool_size=2, max_overflow=4)
+        engine = create_async_engine(url, pool_size=2, max_overflow=4, hide_parameters=True)  # errors are logged
         event.listen(engine.sync_engine, "connect", _prepare_connection)
         event.listen(engine.sync_engine, "begin", _begin_immediate)
         try:
+            await asyncio.to_thread(_create, Path(path))
             async with engine.connect() as connection:  # the first connection makes the file and turns WAL on
                 await connection.execution_options(isolation_level="AUTOCOMMIT")
             return cls(engine, [await _open_reader(path) for _ in range(READERS)])
         except Exception as error:
             await engine.dispose()
-            raise Unavailable(f"the database {path} cannot be opened: {error}") from error
+            raise Unavailable(f"the database {path} cannot be opened: {getattr(error, 'orig', error)}") from error
 
     async def fetch(self, text: str, values: Sequence[object]) -> list[Row]:
         reader = await self._idle.get()
         try:
             return await reader.execute_fetchall(text, values)  # type: ignore[return-value]  # declared as an iterable
-        except sqlite3.OperationalError as error:
+        except sqlite3.DatabaseError as error:
             raise Unavailable("the database does not answer") from error
         finally:
             self._idle.put_nowait(reader)
@@ -75,6 +76,13 @@ class SqliteDatabase(Database):
             with contextlib.suppress(ValueError, sqlite3.Error):
                 await reader.close()
         await self.engine.dispose()
+
+
+def _create(path: Path) -> None:
+    """An empty file that nobody else on the machine may read; SQLite gives its companions the same mode."""
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    with contextlib.suppress(FileExistsError):
+        os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
 
 
 async def _open_reader(path: str) -> aiosqlite.Connection:

@@ -20,7 +20,9 @@ from sqlalchemy.types import TypeDecorator, TypeEngine
 
 def stored_time(moment: datetime) -> str:
     """`2026-11-21T00:29:27.495180Z`, always 27 characters: text order is time order."""
-    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+    if moment.tzinfo is None:
+        raise ValueError("a time without a zone cannot be stored")
+    return moment.astimezone(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
 
 
 def read_time(text: str) -> datetime:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import threading
 from collections import Counter
 from datetime import UTC, datetime
@@ -18,17 +19,16 @@ from app.passwords import HashedPasswords
 from app.tokens import SignedTokens
 from core.identity import INSTRUMENTS, Principal
 from core.secrets import Secret
-from storage.sql.database import open_database
-from storage.sql.migrate import migrate
+from storage.sql.opening import open_database
 from storage.sql.tables import audit_log, memberships, users
 
 NOW = datetime(2026, 11, 21, 12, 0, tzinfo=UTC)
 
 
 @pytest.fixture
-async def database(tmp_path):
+async def database(migrated, tmp_path):
+    shutil.copy(migrated, tmp_path / "switchyard.db")
     database = await open_database(f"sqlite+aiosqlite:///{tmp_path / 'switchyard.db'}")
-    await migrate(database)
     yield database
     await database.close()
 

@@ -429,7 +429,7 @@ async def test_codes(world):
     ):
         (error,) = answer["errors"]
         assert (error["extensions"], error["path"], error["message"]) == ({"code": code}, path, message)
-        assert answer["data"] is None
+        assert answer["data"] == {path[0]: None}
 
 
 async def test_problems_name_the_input_in_the_words_of_the_graph(world):
@@ -498,7 +498,7 @@ async def test_what_nobody_foresaw_is_masked_and_logged_under_an_id(world, monke
     status, _, body = told(reply)
     (error,) = body["errors"]
     error_id = error["extensions"]["id"]
-    assert (status, body["data"], error["path"]) == (200, None, ["login"])
+    assert (status, body["data"], error["path"]) == (200, {"login": None}, ["login"])
     assert error["extensions"] == {"code": "INTERNAL", "id": error_id}
     assert error["message"] == f"Internal error; quote {error_id} when reporting it"
     assert "hunter2" not in reply.text
@@ -643,3 +643,11 @@ async def test_nothing_secret_is_logged(world, caplog):
     assert "POST /graphql 200" in logged
     for secret in (PASSWORD, "wr0ng horse", "hunter2", token, "argon2", "query="):
         assert secret not in logged
+
+
+async def test_one_list_that_is_refused_leaves_the_others_their_answers(world):
+    answer = await world.user.ask("{ files { totalCount } schedules { totalCount } }")
+    assert answer["data"]["schedules"] is None
+    assert isinstance(answer["data"]["files"]["totalCount"], int)
+    (error,) = answer["errors"]
+    assert (error["path"], error["extensions"]["code"]) == (["schedules"], "FORBIDDEN")

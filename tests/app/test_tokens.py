@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
@@ -12,8 +13,7 @@ from hypothesis import strategies as st
 from sqlalchemy import select
 
 from app.tokens import Claims, SignedTokens
-from storage.sql.database import open_database
-from storage.sql.migrate import migrate
+from storage.sql.opening import open_database
 from storage.sql.tables import revoked_tokens
 
 KEY = b"k" * 32
@@ -38,9 +38,9 @@ def tokens(clock) -> SignedTokens:
 
 
 @pytest.fixture
-async def database(tmp_path):
+async def database(migrated, tmp_path):
+    shutil.copy(migrated, tmp_path / "switchyard.db")
     database = await open_database(f"sqlite+aiosqlite:///{tmp_path / 'switchyard.db'}")
-    await migrate(database)
     yield database
     await database.close()
 

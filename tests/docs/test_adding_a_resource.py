@@ -60,7 +60,7 @@ _COMPARE = """
 import asyncio
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
-from storage.sql.database import open_database
+from storage.sql.opening import open_database
 from storage.sql.migrate import migrate
 from storage.sql.tables import metadata
 

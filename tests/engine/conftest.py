@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from engine.graph import Graph
-from storage.sql.database import open_database
+from storage.sql.opening import open_database
 from tests.engine.world import CountingStore, World, build_schema, metadata
 
 

@@ -23,7 +23,7 @@ from core.identity import INSTRUMENTS, Principal, Principals
 from engine.graph import Graph
 from engine.operation import Outcome
 from engine.plan import Plan
-from storage.sql.database import open_database
+from storage.sql.opening import open_database
 from tests.engine.fuzz import POOL, Operations, fill, pool_key
 from tests.engine.world import HOUSE, Box, CountingStore, Room, World, build_schema, metadata, reference
 

@@ -97,6 +97,18 @@ def test_too_many_root_fields(world):
     assert refusal(graph(world, root_fields=3), text) == "4 fields in one selection; at most 3 are allowed"
 
 
+@pytest.mark.parametrize("again", ["__typename ", "...A ", "... { __typename } ", "... on Book { __typename } "])
+def test_too_many_repetitions(world, again):
+    """Wherever they are: comparing them would take quadratic time."""
+    text = "{ books { nodes { " + again * 4 + "} } } fragment A on Book { __typename }"
+    assert refusal(graph(world, repetitions=2), text) == "3 repeated selections in one document; at most 2 are allowed"
+
+
+def test_a_fragment_that_spreads_itself_is_invalid_and_measured(world):
+    _, errors = world.graph.document("{ books { nodes { ...A } } } fragment A on Book { title ...A }")
+    assert [error.message for error in errors] == ["Cannot spread fragment 'A' within itself."]
+
+
 def test_root_fields_hidden_in_fragments(world):
     text = (
         "{ ...A ...B } fragment A on Query { "

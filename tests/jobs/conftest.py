@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import shutil
 from collections.abc import AsyncIterator, Callable, Mapping
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -18,8 +19,8 @@ from jobs.active import ActiveRun
 from jobs.harvest import HarvestSettings, harvest_job, harvest_run
 from jobs.queue import Queue, enqueue
 from jobs.worker import work
-from storage.sql.database import Database, open_database
-from storage.sql.migrate import migrate
+from storage.sql.database import Database
+from storage.sql.opening import open_database
 from storage.sql.tables import instruments, run_log, runs, schedules, storage_locations
 
 NOON = datetime(2026, 1, 15, 12, 0, 0, tzinfo=UTC)
@@ -49,9 +50,9 @@ def database_url(tmp_path: Path) -> str:
 
 
 @pytest.fixture
-async def database(database_url: str) -> AsyncIterator[Database]:
+async def database(database_url: str, migrated: Path, tmp_path: Path) -> AsyncIterator[Database]:
+    shutil.copy(migrated, tmp_path / "switchyard.db")
     database = await open_database(database_url)
-    await migrate(database)
     yield database
     await database.close()
 

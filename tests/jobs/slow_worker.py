@@ -12,7 +12,7 @@ from typing import Any, BinaryIO
 from jobs.harvest import HarvestSettings, harvest_job
 from jobs.sources import LocalFolder, open_source
 from jobs.worker import run_worker
-from storage.sql.database import open_database
+from storage.sql.opening import open_database
 
 
 class SlowReader(io.RawIOBase):

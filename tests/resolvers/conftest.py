@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import shutil
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass, field
@@ -19,8 +18,8 @@ from core.identity import INSTRUMENTS, Principal, Principals
 from core.secrets import Keyring, Secret
 from jobs.runner import NewRun
 from resolvers.context import RequestContext, Services
-from storage.sql.database import Database, Transaction, open_database
-from storage.sql.migrate import migrate
+from storage.sql.database import Database, Transaction
+from storage.sql.opening import open_database
 from storage.sql.tables import audit_log, memberships, users
 
 
@@ -93,20 +92,6 @@ class NumberedTokens:
 
 def session_cookie(token: str | None) -> str:
     return f"streamweave_auth={token or ''}"
-
-
-@pytest.fixture(scope="session")
-def migrated(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """An empty database at the newest revision, to be copied."""
-    path = tmp_path_factory.mktemp("template") / "switchyard.db"
-
-    async def prepare() -> None:
-        database = await open_database(f"sqlite+aiosqlite:///{path}")
-        await migrate(database)
-        await database.close()
-
-    asyncio.run(prepare())
-    return path
 
 
 @pytest.fixture

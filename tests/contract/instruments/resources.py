@@ -6,8 +6,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-import pytest
-
 from tests.contract.support import Api
 
 
@@ -100,5 +98,3 @@ SCHEDULES = Resource(
     references={"instrument_id": INSTRUMENTS, "default_storage_location_id": STORAGE_LOCATIONS},
 )
 RESOURCES = (INSTRUMENTS, SERVICE_ACCOUNTS, STORAGE_LOCATIONS, SCHEDULES)
-
-BAD_GATEWAY = pytest.mark.xfail(strict=True, reason="an engine that fails is answered with 503, where the contract says 502")

@@ -9,7 +9,7 @@ import pytest
 from sqlalchemy import update
 
 from storage.sql.tables import schedules
-from tests.contract.instruments.resources import BAD_GATEWAY, INSTRUMENTS, SCHEDULES
+from tests.contract.instruments.resources import INSTRUMENTS, SCHEDULES
 from tests.contract.support import NOT_A_UUID, UNKNOWN, UUID_PATTERN, Api, TickingClock, World, fault, refused, told, uuid_fault
 
 PATH = "/api/instruments"
@@ -123,7 +123,6 @@ class TestHarvestNow:
 
         assert told(await admin.post(f"{PATH}/{schedule['instrument_id']}/harvest")) == refused(400, NO_SCHEDULES)
 
-    @BAD_GATEWAY
     async def test_with_none_that_can_be_started(self, world: World, admin: Api):
         schedule = await SCHEDULES.create(admin)
         await unregister(world, schedule["id"])
@@ -145,7 +144,6 @@ class TestHarvestNow:
         assert [each["schedule_id"] for each in body["triggered"]] == [fine["id"]]
         assert body["errors"] == [{"schedule_id": broken["id"], "error": "No Prefect deployment configured"}]
 
-    @BAD_GATEWAY
     async def test_while_the_engine_is_down(self, admin: Api, engine_down: None):
         schedule = await SCHEDULES.create(admin)
 

@@ -9,7 +9,7 @@ import pytest
 from sqlalchemy import update
 
 from storage.sql.tables import runs, schedules
-from tests.contract.instruments.resources import BAD_GATEWAY, SCHEDULES
+from tests.contract.instruments.resources import SCHEDULES
 from tests.contract.support import (
     NOT_A_UUID,
     NOW,
@@ -179,7 +179,6 @@ class TestTrigger:
         assert (await admin.get(f"{PATH}/{row['id']}")).json()["prefect_deployment_id"] is None
         assert told(await admin.post(f"{PATH}/{row['id']}/trigger")) == refused(400, NO_DEPLOYMENT)
 
-    @BAD_GATEWAY
     async def test_while_the_engine_is_down(self, admin: Api, engine_down: None):
         row = await SCHEDULES.create(admin)
 

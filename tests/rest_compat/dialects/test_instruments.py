@@ -24,6 +24,7 @@ STATUSES = {
     "RateLimited": 429,
     "NotSupported": 501,
     "Unavailable": 503,
+    "UpstreamFailed": 502,
     "Timeout": 504,
     "Internal": 500,
 }

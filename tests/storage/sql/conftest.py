@@ -10,8 +10,7 @@ from uuid import UUID, uuid4
 
 import pytest
 
-from storage.sql.database import open_database
-from storage.sql.migrate import migrate
+from storage.sql.opening import open_database
 
 NOON = datetime(2026, 11, 21, 12, 0, tzinfo=UTC)
 
@@ -30,25 +29,9 @@ def instrument(key: UUID, **columns: Any) -> dict[str, Any]:
     return row | {"created_at": NOON, "updated_at": NOON} | columns
 
 
-@pytest.fixture(scope="session")
-def template(tmp_path_factory):
-    """An empty database at the newest revision, to be copied."""
-    import asyncio
-
-    path = tmp_path_factory.mktemp("template") / "switchyard.db"
-
-    async def make() -> None:
-        database = await open_database(url_of(path))
-        await migrate(database)
-        await database.close()
-
-    asyncio.run(make())
-    return path
-
-
 @pytest.fixture
-def path(template, tmp_path) -> Path:
-    return Path(shutil.copy(template, tmp_path / "switchyard.db"))
+def path(migrated, tmp_path) -> Path:
+    return Path(shutil.copy(migrated, tmp_path / "switchyard.db"))
 
 
 @pytest.fixture

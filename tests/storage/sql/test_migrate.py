@@ -12,8 +12,8 @@ from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from alembic.util import CommandError
 
-from storage.sql.database import open_database
 from storage.sql.migrate import _config, current_revision, migrate, newest_revision
+from storage.sql.opening import open_database
 from storage.sql.tables import metadata
 from tests.storage.sql.conftest import group, url_of
 
@@ -114,7 +114,7 @@ async def test_several_at_once(tmp_path):
 PROGRAM = """
 import asyncio, sys
 from pathlib import Path
-from storage.sql.database import open_database
+from storage.sql.opening import open_database
 from storage.sql.migrate import migrate
 
 async def main(path):
