@@ -19,7 +19,7 @@ from app.wiring import OPERATIONS, assemble
 from core.identity import INSTRUMENTS
 from storage.sql.migrate import newest_revision
 
-pytestmark = pytest.mark.usefixtures("environment")
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("environment")]
 
 COMMANDS = ("serve", "worker", "migrate", "token", "routes", "explain", "schema", "openapi", "check", "settings")
 

@@ -12,7 +12,7 @@ from app.settings import Settings
 from app.wiring import assemble
 from storage.sql.tables import audit_log, instruments, schedules, storage_locations
 
-pytestmark = pytest.mark.usefixtures("environment")
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("environment")]
 
 ADDRESS = "http://127.0.0.1:8000"
 

@@ -20,7 +20,7 @@ from rest_compat.mistakes import DocumentErrors
 from storage.sql.migrate import current_revision, newest_revision
 from storage.sql.tables import service_accounts
 
-pytestmark = pytest.mark.usefixtures("environment")
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("environment")]
 
 SEAL = (
     'mutation { createServiceAccount(input: {name: "n", username: "u", password: "hunter2"}) { serviceAccount { localId } } }'
