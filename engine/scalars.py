@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from datetime import UTC, date, datetime
 from typing import TYPE_CHECKING, Any, NewType
@@ -54,6 +55,16 @@ def _uuid(value: object) -> UUID:
         raise GraphQLError(f"UUID cannot represent {value!r}") from error
 
 
+def _json(value: object) -> object:
+    """JSON that can be stored and sent as it is: a literal may hold numbers that become NaN, infinite or too large."""
+    try:
+        json.dumps(value, allow_nan=False)
+        orjson.dumps(value)
+    except (TypeError, ValueError) as error:
+        raise GraphQLError(f"JSON cannot represent this value: {error}") from error
+    return value
+
+
 def _scalar(name: str, description: str, serialize: Callable[[Any], Any], parse: Callable[[Any], Any]) -> ScalarDefinition:
     return strawberry.scalar(name=name, description=description, serialize=serialize, parse_value=parse)
 
@@ -64,6 +75,7 @@ SCALARS: dict[object, ScalarDefinition] = {
         "DateTime", "A moment in UTC, RFC 3339 with microseconds: `2026-11-21T00:29:27.495180Z`.", wire_time, _time
     ),
     date: _scalar("Date", "A calendar day: `2026-11-21`.", date.isoformat, date.fromisoformat),
+    JSON: _scalar("JSON", "Any JSON value; integers fit into 64 bits.", lambda value: value, _json),
     UUID: _scalar("UUID", "A UUID, lower case with hyphens.", str, _uuid),
 }
 

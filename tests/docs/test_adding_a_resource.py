@@ -28,7 +28,8 @@ def copy(tmp_path_factory):
     for package in COPIED:
         shutil.copytree(ROOT / package, folder / package, ignore=unwanted)
     (folder / "tests/resolvers/instruments").mkdir(parents=True)
-    shutil.copy(ROOT / "tests/resolvers/conftest.py", folder / "tests/resolvers/conftest.py")
+    for conftest in ("tests/conftest.py", "tests/resolvers/conftest.py"):
+        shutil.copy(ROOT / conftest, folder / conftest)
     shutil.copy(ROOT / "pyproject.toml", folder)
     for block in blocks(WALK):
         if block.file is not None:

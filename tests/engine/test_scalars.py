@@ -2,8 +2,11 @@
 
 import orjson
 import pytest
+import strawberry
+from graphql import GraphQLError, parse_value
+from strawberry.schema.config import StrawberryConfig
 
-from engine.scalars import stored_json_to_wire, stored_time_to_wire
+from engine.scalars import JSON, SCALARS, stored_json_to_wire, stored_time_to_wire
 from tests.engine.world import Box, shown
 
 
@@ -63,3 +66,26 @@ async def test_a_number_that_json_does_not_have(world, weight):
     outcome = await world.run("{ places { ... on Box { weight } } }")
     assert orjson.dumps(outcome.data) == b'{"places":[null]}'
     assert shown(outcome.errors) == [(f"Float cannot represent non numeric value: {weight!r}", ["places", 0, "weight"])]
+
+
+@pytest.mark.parametrize("literal", ["9" * 5000, "1e400", str(2**64), "[1, {a: -1e999}]"])
+def test_a_json_literal_that_json_cannot_hold_is_refused(literal):
+    """It would be stored as null."""
+    scalar = build_json_schema().type_map["JSON"]
+    with pytest.raises(GraphQLError, match="JSON cannot represent this value"):
+        scalar.parse_literal(parse_value(literal))
+
+
+@pytest.mark.parametrize(
+    ("literal", "value"), [("{a: [1, 1.5, null, true]}", {"a": [1, 1.5, None, True]}), (str(2**64 - 1), 2**64 - 1)]
+)
+def test_a_json_literal(literal, value):
+    assert build_json_schema().type_map["JSON"].parse_literal(parse_value(literal)) == value
+
+
+def build_json_schema():
+    @strawberry.type
+    class Query:
+        echo: JSON
+
+    return strawberry.Schema(Query, config=StrawberryConfig(scalar_map=SCALARS))._schema
