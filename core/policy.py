@@ -52,6 +52,11 @@ def may(principal: Principal | None, verb: Verb, resource: str) -> bool:
     return principal.role in _RULES.get(principal.domain, {}).get(resource, {}).get(verb, frozenset())
 
 
+def resources(domain: str) -> frozenset[str]:
+    """The kinds of things that a domain has rules for; every other one is denied to everybody."""
+    return frozenset(_RULES.get(domain, {}))
+
+
 def require(principals: Principals, domain: str, verb: Verb, resource: str) -> Principal:
     """The domain's principal, if it may; else `Unauthenticated` or `Forbidden`."""
     principal = principals.of(domain)

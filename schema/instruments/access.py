@@ -6,7 +6,7 @@ from sqlalchemy import ColumnElement, and_, exists, false, or_, select, true, un
 
 from core.context import Context
 from core.identity import INSTRUMENTS
-from core.policy import ADMIN, Verb
+from core.policy import ADMIN, Verb, resources
 from core.vocabulary import GranteeType
 from engine.declare import Guard, Viewer
 from storage.sql.tables import (
@@ -25,7 +25,9 @@ from storage.sql.tables import (
 
 
 def may(verb: Verb, resource: str) -> Guard:
-    """Only for principals of the instruments domain that policy lets do this."""
+    """Only for principals of the instruments domain that policy lets do this. A misspelt resource stops the start."""
+    if resource not in resources(INSTRUMENTS):
+        raise ValueError(f"policy has no rule for {resource!r}")
 
     def guard(ctx: Context) -> None:
         ctx.require(INSTRUMENTS, verb, resource)

@@ -11,7 +11,9 @@ import pytest_asyncio
 from graphql import get_named_type, is_enum_type, is_input_object_type, is_list_type, is_non_null_type, is_object_type
 from sqlalchemy import delete
 
+from core.policy import Verb
 from engine.declare import stored_type
+from schema.instruments.access import may
 from storage.sql.tables import (
     file_access_grants,
     file_records,
@@ -427,3 +429,9 @@ async def test_what_is_deleted_is_not_listed(world, rows):
             assert answer == {"data": {"instruments": {"totalCount": count}}}
     query = "query ($id: UUID!) { instrument(localId: $id) { name } }"
     assert await world.admin.ask(query, {"id": str(rows.other_instrument)}) == {"data": {"instrument": None}}
+
+
+def test_a_guard_for_what_policy_does_not_know_is_refused():
+    """It would deny everybody, and nobody would know why."""
+    with pytest.raises(ValueError, match="policy has no rule for 'instrumnet'"):
+        may(Verb.READ, "instrumnet")
