@@ -160,6 +160,6 @@ def check_operations(settings: Settings | None = None) -> RestShim:
     """Build the graph and every endpoint without a store, to see whether they fit. Raises what a start would raise."""
 
     async def no_context(_: HTTPConnection) -> RequestContext:
-        raise NotImplementedError("nothing is served here")
+        raise RuntimeError("nothing is served here")
 
     return rest_shim(Graph(build_schema(), sqlite.dialect()), settings or Settings.model_construct(), no_context)
