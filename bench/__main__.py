@@ -12,6 +12,7 @@ from pathlib import Path
 import orjson
 import uvloop
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
+from starlette.types import ASGIApp
 
 from app.bootstrap import FirstAdmin, create_first_admin
 from app.server import application
@@ -60,11 +61,11 @@ async def _requests(parts: Parts, engine: AsyncEngine) -> dict[str, dict[str, Ca
     ours, hand = application(parts), handwritten.application(parts)
     stock, fastapi = peers.strawberry_peer(parts, engine), peers.fastapi_peer(parts, engine)
 
-    def get(app: object, target: str) -> Call:
-        return Call(app, "GET", target, headers)  # type: ignore[arg-type]
+    def get(app: ASGIApp, target: str) -> Call:
+        return Call(app, "GET", target, headers)
 
-    def graphql(app: object, query: str) -> Call:
-        return Call(app, "POST", "/graphql", headers, orjson.dumps({"query": query}))  # type: ignore[arg-type]
+    def graphql(app: ASGIApp, query: str) -> Call:
+        return Call(app, "POST", "/graphql", headers, orjson.dumps({"query": query}))
 
     gc.collect()
     gc.freeze()

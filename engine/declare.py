@@ -288,7 +288,7 @@ def stored(table: Table, *, visible: Visible, noun: str | None = None) -> Callab
 
     def decorate(cls: T) -> T:
         live = table.c.deleted_at.is_(None) if "deleted_at" in table.c else None
-        cls.__stored__ = Stored(table, visible, noun or _noun(cls.__name__), live)  # type: ignore[attr-defined]
+        cls.__stored__ = Stored(table, visible, noun or _noun(cls.__name__), live)  # type: ignore[attr-defined]  # made here
         return strawberry.type(cls, description=" ".join((cls.__doc__ or "").split()))
 
     return decorate
