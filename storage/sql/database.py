@@ -59,6 +59,12 @@ class Transaction:
             update(table).where(table.c.id == key).values({table.c[name]: value for name, value in changes.items()})
         )
 
+    async def lock(self, name: str) -> None:
+        """Hold that name until the transaction ends: what others do under it happens before or after, never in between.
+
+        A database with one writer at a time has nothing to do for it.
+        """
+
     async def must_exist(self, table: Table, key: UUID | None, *, field: str, noun: str) -> None:
         """`InvalidInput` naming the field unless `key` is None or the id of a live row."""
         if key is None:
