@@ -12,7 +12,7 @@ from typing import Protocol
 
 from sqlalchemy import Select, bindparam, exists, select
 
-from app.tokens import Claims, SignedTokens
+from app.tokens import Claims, SignedTokens, expiry
 from core.identity import INSTRUMENTS, Principal, Principals
 from core.sql import SqlStore, Statement
 from storage.sql.tables import memberships, revoked_tokens, users
@@ -50,7 +50,10 @@ class Schemes:
 
     async def authenticate(self, headers: Mapping[str, str], cookies: Mapping[str, str]) -> Principals:
         """One principal for each scheme that recognises a credential."""
-        credentials = Credentials.of(headers, cookies)
+        return await self.find(Credentials.of(headers, cookies))
+
+    async def find(self, credentials: Credentials) -> Principals:
+        """Whom the credentials prove."""
         found = [await scheme.principal(credentials, self._sql) for scheme in self._schemes]
         return Principals(principal for principal in found if principal is not None)
 
@@ -60,7 +63,7 @@ class InstrumentsScheme:
 
     def __init__(self, tokens: SignedTokens, sql: SqlStore) -> None:
         self._tokens = tokens
-        self._holder = Statement(_holder(), sql.dialect)
+        self._holder = Statement(_holder(), sql.dialect, "authentication")
 
     async def principal(self, credentials: Credentials, sql: SqlStore) -> Principal | None:
         for token in (credentials.bearer, credentials.cookies.get(COOKIE)):
@@ -77,7 +80,7 @@ class InstrumentsScheme:
         if not rows:
             return None
         role, email = rows[0]
-        return Principal(INSTRUMENTS, claims.subject, role, email, claims.token_id)
+        return Principal(INSTRUMENTS, claims.subject, role, email, claims.token_id, expires_at=expiry(claims.token_id))
 
 
 @dataclass(frozen=True, slots=True)

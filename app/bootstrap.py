@@ -66,7 +66,8 @@ async def _address(transaction: Transaction, settings: FirstAdmin) -> str | None
 
 
 async def _there_is_no_admin(transaction: Transaction) -> bool:
-    """None who can log in."""
+    """None who can log in. Of several servers that start at once, one makes the admin."""
+    await transaction.lock("the first admin")
     active = (users.c.is_active, users.c.deleted_at.is_(None))
     admins = exists().where(
         memberships.c.user_id == users.c.id, memberships.c.domain == INSTRUMENTS, memberships.c.role == Role.ADMIN, *active

@@ -6,10 +6,12 @@ import asyncio
 import json
 import logging
 import os
+import signal
 import sys
 from collections.abc import Awaitable, Callable, Coroutine, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict
+from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 from typing import Annotated, Any, Literal, NoReturn, TypeVar
@@ -22,17 +24,33 @@ from pydantic import ValidationError
 from sqlalchemy import select
 
 import schema as schema_package
+from app.backup import SECRET, restore_backup, write_backup
 from app.bootstrap import CreatedAdmin, FirstAdmin, create_first_admin
 from app.demo import load_demo, prepare_demo
+from app.doctor import Finding, Level, examine
 from app.observability import configure_logging
-from app.server import TITLE, address_of, application, background, dialects, is_loopback, listen, run_server, sdl_of
-from app.settings import Settings, documented, settings_table
+from app.schema_changes import breaking, dangerous, undated
+from app.server import (
+    TITLE,
+    address_of,
+    application,
+    background,
+    dialects,
+    http_server,
+    introspection_of,
+    is_loopback,
+    listen,
+    sdl_of,
+)
+from app.settings import Settings, documented, keyring, master_secret, settings_table
 from app.wiring import Parts, assemble, check_operations
+from core.clock import utc_now
 from core.errors import DomainError, NotFound
 from core.identity import INSTRUMENTS
 from core.secrets import Secret
 from engine.explain import explain
 from jobs.harvest import HarvestSettings, harvest_job
+from jobs.sources import SmbAccess, open_source
 from jobs.worker import run_worker
 from rest_compat.mistakes import DocumentErrors
 from rest_compat.shim import RestShim
@@ -54,6 +72,7 @@ cli = typer.Typer(
 
 DataDir = Annotated[Path | None, typer.Option(help="Folder of the embedded stores (default: SWITCHYARD_DATA_DIR, or ./data).")]
 SDL_FILE = Path(schema_package.__file__).parent / "schema.graphql"
+BASELINE_FILE = SDL_FILE.with_name("baseline.graphql")
 
 
 @cli.command()
@@ -70,12 +89,12 @@ def serve(
     settings = _settings(data_dir)
     if demo:
         settings = prepare_demo(settings, private=is_loopback(host))
-    configure_logging(settings.log_level)
+    configure_logging(settings.log_level, settings.log_format)
     _async(lambda: _serve(settings, host, port, workers, demo=demo))
 
 
 async def _serve(settings: Settings, host: str, port: int, workers: int, *, demo: bool) -> None:
-    with listen(host, port) as listener:  # before anything is opened or started: the port may be taken
+    with listen(host, port, settings.backlog) as listener:  # before anything is opened or started: the port may be taken
         address = address_of(listener)
         parts = await assemble(settings)
         try:
@@ -85,7 +104,8 @@ async def _serve(settings: Settings, host: str, port: int, workers: int, *, demo
             worker = [sys.executable, "-m", "app.cli", "worker", "--parent", str(os.getpid())]
             worker += ["--data-dir", str(settings.data_dir)]
             log.info("listening on %s", address)
-            await run_server(application(parts, lambda: background(parts, worker, workers)), listener, settings.trusted_proxies)
+            app = application(parts, lambda: background(parts, worker, workers))
+            await http_server(app, settings, parts.readiness.drain).serve([listener])
         finally:
             await parts.close()
 
@@ -108,7 +128,7 @@ def worker(
 ) -> None:
     """Do background work: harvests that were scheduled or triggered."""
     settings = _settings(data_dir)
-    configure_logging(settings.log_level)
+    configure_logging(settings.log_level, settings.log_format)
     _async(lambda: _work(settings, parent))
 
 
@@ -116,7 +136,9 @@ async def _work(settings: Settings, parent: int | None) -> None:
     database = await open_database(settings.url)
     try:
         harvest = HarvestSettings(allowed_roots=settings.roots, ark_naan=settings.ark_naan, ark_shoulder=settings.ark_shoulder)
-        await run_worker(database, {"harvest": harvest_job(harvest)}, parent=parent)
+        smb = SmbAccess(keyring=keyring(settings, master_secret(settings)), answer=settings.smb_timeout)
+        job = harvest_job(harvest, source_of=partial(open_source, smb=smb))
+        await run_worker(database, {"harvest": job}, parent=parent, longest=settings.longest_run)
     finally:
         await database.close()
 
@@ -134,6 +156,33 @@ def migrate_command(data_dir: DataDir = None) -> None:
             await database.close()
 
     typer.echo(f"The database is at revision {_async(work)}.")
+
+
+@cli.command()
+def backup(
+    target: Annotated[Path, typer.Argument(help="File to write; it must not exist.")],
+    data_dir: DataDir = None,
+    without_secret: Annotated[bool, typer.Option("--without-secret", help="Leave the generated secret key out.")] = False,
+) -> None:
+    """Copy database, files and secret key into one tar file; the server may run meanwhile."""
+    settings = _settings(data_dir)
+    with _told(), _tidy():
+        write_backup(settings, target, _say, with_secret=not without_secret)
+    typer.echo(f"The backup is {target}. Keep it as secret as the data folder.")
+
+
+@cli.command()
+def restore(source: Annotated[Path, typer.Argument(help="A backup.")], data_dir: DataDir = None) -> None:
+    """Fill an empty data folder from a backup."""
+    settings = _settings(data_dir)
+    with _told(), _tidy():
+        header = restore_backup(settings, source, _say)
+    folder = settings.data_dir.resolve()
+    typer.echo(f"{folder} is as it was. Start the server: switchyard serve --data-dir {folder}")
+    if header.data_dir != str(folder):
+        typer.echo(f"It was {header.data_dir}: instruments and storage locations still name folders there.")
+    if settings.secret_key is None and not (folder / SECRET).exists():
+        typer.echo("The secret key is not in the backup: set SWITCHYARD_SECRET_KEY first, or a new one is made.")
 
 
 @cli.command()
@@ -185,13 +234,33 @@ def explain_command(
 
 
 @cli.command()
-def schema(check: Annotated[bool, typer.Option("--check", help="Fail if schema/schema.graphql differs.")] = False) -> None:
+def schema(
+    check: Annotated[
+        bool, typer.Option("--check", help="Fail if schema/schema.graphql differs, or clients of the last release would break.")
+    ] = False,
+    as_json: Annotated[bool, typer.Option("--json", "--introspection", help="As the introspection query answers it.")] = False,
+) -> None:
     """Print the schema (SDL)."""
-    sdl = sdl_of(build_schema())
-    if not check:
-        typer.echo(sdl, nl=False)
-    elif not SDL_FILE.is_file() or SDL_FILE.read_text("utf-8") != sdl:
+    built = build_schema()
+    if check:
+        _check_schema(sdl_of(built))
+    elif as_json:
+        typer.echo(json.dumps(introspection_of(built), indent=2))
+    else:
+        typer.echo(sdl_of(built), nl=False)
+
+
+def _check_schema(sdl: str) -> None:
+    """What may surprise clients is only said."""
+    if not SDL_FILE.is_file() or SDL_FILE.read_text("utf-8") != sdl:
         _fail(f"{SDL_FILE} is not the schema: run `make schema` and look at the difference")
+    baseline = BASELINE_FILE.read_text("utf-8")
+    for each in dangerous(baseline, sdl):
+        _say(f"Clients may notice: {each}")
+    if found := breaking(baseline, sdl, utc_now().date()):
+        _fail("\n  ".join(["clients of the last release would break (docs/clients.md says how to change the schema):", *found]))
+    if without := undated(sdl):
+        _fail(f"the reason of a deprecation has to name the day from which on it may be gone: {', '.join(without)}")
 
 
 @cli.command()
@@ -208,6 +277,30 @@ def openapi(dialect: Annotated[str | None, typer.Option(help="Of one dialect onl
 def check() -> None:
     """Check the schema's declarations and every operation document; nothing is opened or changed."""
     typer.echo(f"{len(_shim().routes)} routes, each with its operation.")
+
+
+@cli.command()
+def doctor(
+    data_dir: DataDir = None,
+    host: Annotated[str, typer.Option(help="Address that the server listens on.")] = "127.0.0.1",
+    as_json: Annotated[bool, typer.Option("--json", help="As JSON.")] = False,
+) -> None:
+    """Look at settings, stores, disks, clock and queue, and say what to do; the server may run meanwhile."""
+    given: dict[str, Any] = {} if data_dir is None else {"SWITCHYARD_DATA_DIR": data_dir}
+    try:
+        found = _async(partial(_examined, Settings(**given), host))
+    except ValidationError as error:
+        found = [Finding(Level.PROBLEM, "settings", _complaint(each), "Correct it") for each in error.errors()]
+    ill = any(finding.level is Level.PROBLEM for finding in found)
+    if as_json:
+        typer.echo(json.dumps({"ok": not ill, "findings": [asdict(finding) for finding in found]}, indent=2))
+    else:
+        typer.echo("\n".join(map(str, found)))
+    raise typer.Exit(1 if ill else 0)
+
+
+async def _examined(settings: Settings, host: str) -> list[Finding]:
+    return [finding async for finding in examine(settings, host)]
 
 
 @cli.command()
@@ -255,6 +348,20 @@ def _told() -> Iterator[None]:
         _fail(str(error))
     except KeyboardInterrupt:
         raise typer.Exit(130) from None
+
+
+def _say(text: str) -> None:
+    typer.echo(text, err=True)
+
+
+@contextmanager
+def _tidy() -> Iterator[None]:
+    """SIGTERM ends the work like Ctrl-C does: what was written aside is removed."""
+    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def _async(work: Callable[[], Coroutine[Any, Any, Result]]) -> Result:

@@ -8,48 +8,54 @@ from __future__ import annotations
 
 import re
 from collections.abc import Awaitable, Callable, Iterable, Mapping
-from dataclasses import dataclass
-from email.message import Message
+from dataclasses import replace
+from functools import partial
 from typing import Any, ClassVar
 
 import orjson
 from graphql import GraphQLError, OperationType
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
+from starlette.types import ASGIApp
 from strawberry.utils.str_converters import to_camel_case
 
-from app.observability import Reporter, request_id_of
+from app.graphql_documents import Documents
+from app.graphql_request import JSON, Asked, BadRequest, from_body, from_query, preflighted
+from app.observability import Reporter, exchange_of, refusal, request_id_of
+from app.rates import OPERATIONS
 from core.context import Context
-from core.errors import DomainError, Internal, InvalidInput, NotSupported, Problem, TooLarge, Unavailable, UnsupportedMedia
-from core.exact_json import read_json
+from core.errors import (
+    Conflict,
+    DomainError,
+    Internal,
+    InvalidInput,
+    NotSupported,
+    Problem,
+    RateLimited,
+    Timeout,
+    TooExpensive,
+    TooLarge,
+    Unavailable,
+)
 from engine.errors import explain_error
 from engine.graph import Graph
 from engine.operation import Operation, Outcome
-from rest_compat.reply import encoded
+from engine.trusted import Trusted
+from rest_compat.bodies import Bounds
+from rest_compat.caching import conditional, unstored
+from rest_compat.once import HEADER, Keyed, Once, key_of
+from rest_compat.reply import Reply, encoded
 
-JSON, GRAPHQL_JSON = "application/json", "application/graphql-response+json"
+GRAPHQL_JSON = "application/graphql-response+json"
+
+COST_HEADER = "GraphQL-Cost"
+"""A request with it gets `extensions.cost`, whatever its value."""
 
 _QUALITY = re.compile(r"0(\.\d{0,3})?|1(\.0{0,3})?")
 
-_NO_STREAMS = NotSupported("row streams are not served here: the REST route of the list streams the same rows")
-
-
-class BadRequest(Exception):
-    """The request is no GraphQL request at all; `status` says in which way."""
-
-    def __init__(self, status: int, message: str, code: str = "INVALID_REQUEST", **headers: str) -> None:
-        super().__init__(message)
-        self.status, self.headers = status, headers
-        self.error = {"message": message, "extensions": {"code": code}}
-
-
-@dataclass(frozen=True, slots=True)
-class Asked:
-    """One GraphQL request."""
-
-    query: str
-    operation_name: str | None
-    variables: Mapping[str, Any]
+_NO_STREAMS = NotSupported(
+    "a subscription needs a connection that stays: Accept: text/event-stream, or a WebSocket with graphql-transport-ws"
+)
 
 
 class GraphQLEndpoint:
@@ -57,8 +63,20 @@ class GraphQLEndpoint:
 
     METHODS: ClassVar[list[str]] = ["GET", "POST"]
 
-    def __init__(self, graph: Graph, context_for: Callable[[Request], Awaitable[Context]], body_limit: int) -> None:
-        self._graph, self._context_for, self._body_limit = graph, context_for, body_limit
+    def __init__(
+        self,
+        graph: Graph,
+        context_for: Callable[[Request], Awaitable[Context]],
+        bounds: Bounds,
+        trusted: Trusted | None = None,
+        *,
+        batch: int = 0,
+        plain_get: bool = True,
+        once: Once | None = None,
+    ) -> None:
+        self._graph, self._context_for, self._bounds = graph, context_for, bounds
+        self._documents = Documents(graph, trusted)
+        self._batch, self._plain_get, self._once = batch, plain_get, once
 
     async def __call__(self, request: Request) -> Response:
         """Answer one request."""
@@ -66,31 +84,95 @@ class GraphQLEndpoint:
         if media is None:
             return _not_graphql(BadRequest(406, f"this endpoint answers {GRAPHQL_JSON} and {JSON}"), JSON)
         try:
-            return await self._answer(request, media)
+            answer = await self._answer(request, media)
+            self._bounds.check_reply(answer.body)
+        except TooLarge as error:
+            return _too_large(error, media)
         except BadRequest as refusal:
             return _not_graphql(refusal, media)
         except ClientDisconnect:
             raise
         except Exception as error:  # noqa: BLE001  # the last place that can say it as GraphQL does
             return _broken(request, error, media)
+        return answer
+
+    async def stream(self, request: Request, opened: Callable[[Request, Asked], Awaitable[ASGIApp]]) -> ASGIApp:
+        """Answer one request with a stream of events."""
+        try:
+            asked = await self._asked(request)
+            if isinstance(asked, list):
+                raise BadRequest(400, "a batch is not streamed: send one operation per request")  # noqa: TRY301
+            return await opened(request, asked)
+        except BadRequest as refusal:
+            return _not_graphql(refusal, JSON)
+        except ClientDisconnect:
+            raise
+        except Exception as error:  # noqa: BLE001  # the last place that can say it as GraphQL does
+            return _broken(request, error, JSON)
 
     async def _answer(self, request: Request, media: str) -> Response:
-        asked = await self._from_body(request) if request.method == "POST" else _from_query(request)
+        asked = await self._asked(request)
+        if isinstance(asked, list):
+            request.scope[OPERATIONS] = len(asked)
         ctx = await self._context_for(request)
+        answer = partial(self._executed, request, ctx, asked, media)
+        if self._once is None or HEADER not in request.headers or not ctx.principals or not self._changes(asked):
+            return await answer()
+        return await _kept(self._once, request, ctx, asked, answer)
+
+    async def _executed(self, request: Request, ctx: Context, asked: Asked | list[Asked], media: str) -> Response:
+        if isinstance(asked, list):  # one after the other, so that what changes something does so in the order of the array
+            bodies = [await self._one_of_many(request, ctx, each) for each in asked]
+            return _reply(200, bodies, JSON, ctx.effects.headers, confidential=ctx.effects.confidential)
+        began, body = await self._run(request, ctx, asked)
+        status = 200 if began else _refused(media)
+        response = _reply(status, body, media, ctx.effects.headers, confidential=ctx.effects.confidential)
+        return response if request.method == "POST" or status != 200 or "errors" in body else _tagged(request, response)
+
+    def _changes(self, asked: Asked | list[Asked]) -> bool:
+        """Whether it is a mutation."""
+        if isinstance(asked, list):
+            raise BadRequest(400, "an Idempotency-Key stands for one operation, not for a batch")
+        operation = self._operation(asked, "POST")[0]
+        return operation is not None and operation.definition.operation is OperationType.MUTATION
+
+    async def _asked(self, request: Request) -> Asked | list[Asked]:
+        if request.method == "POST":
+            return await from_body(request, self._bounds.body, self._batch)
+        if not self._plain_get and not preflighted(request.headers):
+            raise BadRequest(400, "a GET needs a bearer token, or the header GraphQL-Preflight with any value")
+        return from_query(request)
+
+    async def _one_of_many(self, request: Request, ctx: Context, asked: Asked) -> dict[str, Any]:
+        """What goes wrong with one operation of a batch is no reason to keep the answers of others."""
+        try:
+            return (await self._run(request, replace(ctx, loaders={}), asked))[1]
+        except BadRequest as refusal:
+            return {"errors": [refusal.error]}
+        except Exception as error:  # noqa: BLE001  # the last place that knows which one it was
+            return _failure(request, error)[1]
+
+    async def _run(self, request: Request, ctx: Context, asked: Asked) -> tuple[bool, dict[str, Any]]:
+        """Whether execution began, and the body."""
+        exchange = exchange_of(request.scope)
         operation, errors = self._operation(asked, request.method)
         if operation is None:
-            return _reply(_refused(media), {"errors": [shown(ctx, error) for error in errors]}, media)
-        outcome = await operation.execute(ctx, asked.variables)
-        return _outcome(ctx, outcome, media)
+            exchange.refused = refusal(errors)
+            return False, {"errors": [shown(ctx, error) for error in errors]}
+        with exchange.executes(operation.definition, known=self._documents.knows(asked)):
+            async with ctx.in_time():
+                outcome = await operation.execute(ctx, asked.variables)
+        if outcome.data is None and outcome.errors and not any(error.path for error in outcome.errors):
+            exchange.refused = refusal(outcome.errors)
+        extensions: dict[str, Any] = {}
+        if COST_HEADER in request.headers or any(isinstance(error.original_error, TooExpensive) for error in outcome.errors):
+            extensions["cost"] = {"nodes": operation.nodes(asked.variables), "limit": self._graph.limits.nodes}
+        return _outcome(ctx, outcome, extensions)
 
     def _operation(self, asked: Asked, method: str) -> tuple[Operation | None, list[GraphQLError]]:
-        document, errors = self._graph.document(asked.query)
-        if document is None:
+        operation, errors = self._documents.operation(asked)
+        if operation is None:
             return None, errors
-        try:
-            operation = self._graph.operation(asked.query, document, asked.operation_name)
-        except GraphQLError as error:
-            return None, [error]
         kind = operation.definition.operation
         if kind is OperationType.SUBSCRIPTION:
             return None, [GraphQLError(_NO_STREAMS.detail, original_error=_NO_STREAMS)]
@@ -98,70 +180,8 @@ class GraphQLEndpoint:
             raise BadRequest(405, "a mutation needs POST", Allow="POST")
         return operation, []
 
-    async def _from_body(self, request: Request) -> Asked:
-        content_type, charset = _content_type(request)
-        if content_type != JSON:
-            raise BadRequest(415, f"send the request as {JSON}", UnsupportedMedia.code)
-        if charset not in {"utf-8", "utf8"}:
-            raise BadRequest(415, "send the request in UTF-8", UnsupportedMedia.code)
-        body = _parsed(await _read(request, self._body_limit), "the body")
-        if isinstance(body, list):
-            raise BadRequest(400, "batches are not enabled: send one operation per request")
-        if not isinstance(body, dict):
-            raise BadRequest(400, "the body is not a JSON object")
-        return _asked(body)
 
-
-# --- the request -------------------------------------------------------------------------------------------------------
-
-
-def _content_type(request: Request) -> tuple[str, str]:
-    """Media type and character set, in lower case."""
-    header = Message()
-    header["content-type"] = request.headers.get("content-type", "")
-    return header.get_content_type(), header.get_content_charset("utf-8")
-
-
-async def _read(request: Request, limit: int) -> bytes:
-    """The body, unless it is too large: then no more of it is read than the limit."""
-    too_large = BadRequest(413, f"the body is larger than {limit} bytes", TooLarge.code)
-    announced = request.headers.get("content-length", "")
-    if announced.isdecimal() and int(announced) > limit:
-        raise too_large
-    body = bytearray()
-    async for part in request.stream():
-        body += part
-        if len(body) > limit:
-            raise too_large
-    return bytes(body)
-
-
-def _parsed(text: bytes, place: str) -> Any:
-    try:
-        return read_json(text)
-    except (ValueError, RecursionError) as error:
-        raise BadRequest(400, f"{place} is not JSON: {error}") from error
-
-
-def _from_query(request: Request) -> Asked:
-    given: dict[str, Any] = {name: text for name, text in request.query_params.items() if text}
-    for name in ("variables", "extensions"):
-        if name in given:
-            given[name] = _parsed(given[name].encode(), name)
-    return _asked(given)
-
-
-def _asked(given: Mapping[str, Any]) -> Asked:
-    query, name, variables = given.get("query"), given.get("operationName"), given.get("variables")
-    if not isinstance(query, str) or not query:
-        raise BadRequest(400, "query has to be a GraphQL document")
-    if name is not None and not isinstance(name, str):
-        raise BadRequest(400, "operationName has to be a string")
-    if variables is not None and not isinstance(variables, dict):
-        raise BadRequest(400, "variables has to be an object")
-    if given.get("extensions") is not None and not isinstance(given["extensions"], dict):
-        raise BadRequest(400, "extensions has to be an object")
-    return Asked(query, name or None, variables or {})
+# --- the media type ---------------------------------------------------------------------------------------------------
 
 
 def accepted(header: str) -> str | None:
@@ -193,26 +213,41 @@ def _preference(media: str, ranges: list[tuple[str, float]]) -> tuple[float, int
 # --- the reply ---------------------------------------------------------------------------------------------------------
 
 
-def _outcome(ctx: Context, outcome: Outcome, media: str) -> Response:
+def _outcome(ctx: Context, outcome: Outcome, extensions: Mapping[str, Any]) -> tuple[bool, dict[str, Any]]:
     body: dict[str, Any] = {}
     if outcome.errors:
         body["errors"] = [shown(ctx, error) for error in outcome.errors]
     began = outcome.data is not None or any(error.path for error in outcome.errors)
     if began:
         body["data"] = outcome.data
-    return _reply(200 if began else _refused(media), body, media, ctx.effects.headers)
+    if extensions:
+        body["extensions"] = extensions
+    return began, body
 
 
 def _not_graphql(refusal: BadRequest, media: str) -> Response:
     return _reply(refusal.status, {"errors": [refusal.error]}, media, refusal.headers.items())
 
 
+def _too_large(error: TooLarge, media: str) -> Response:
+    """For a reply that nobody should have to hold. It was executed: a change that was asked for has been made."""
+    return _reply(200, {"errors": [{"message": error.detail, "extensions": {"code": error.code}}], "data": None}, media)
+
+
 def _broken(request: Request, error: Exception, media: str) -> Response:
-    """For what kept the request from being answered at all: a store that is down, or something unforeseen."""
+    """For what kept the request from being answered at all: a store that is down, its time, or something unforeseen."""
+    return _reply(*_failure(request, error), media)
+
+
+def _failure(request: Request, error: Exception) -> tuple[int, dict[str, Any]]:
     known = error if isinstance(error, DomainError) else Internal(Reporter(request_id_of(request.scope))(error))
     extensions = {"code": known.code} | ({"id": known.error_id} if isinstance(known, Internal) else {})
     body = {"errors": [{"message": known.detail, "extensions": extensions}]}
-    return _reply(503 if isinstance(known, Unavailable) else 500, body, media)
+    return next((status for kind, status in _STATUSES.items() if isinstance(known, kind)), 500), body
+
+
+_STATUSES: dict[type[DomainError], int] = {RateLimited: 429, Unavailable: 503, Timeout: 504}
+"""Also for clients that ask for plain JSON: nothing was answered, so there is nothing that 200 could stand for."""
 
 
 def _refused(media: str) -> int:
@@ -220,10 +255,43 @@ def _refused(media: str) -> int:
     return 400 if media == GRAPHQL_JSON else 200
 
 
-def _reply(status: int, body: Mapping[str, Any], media: str, headers: Iterable[tuple[str, str]] = ()) -> Response:
+def _reply(
+    status: int, body: Any, media: str, headers: Iterable[tuple[str, str]] = (), *, confidential: bool = False
+) -> Response:
     response = Response(orjson.dumps(body), status, media_type=f"{media}; charset=utf-8")
-    fixed = [("Cache-Control", "no-store"), ("X-Content-Type-Options", "nosniff")]
+    fixed = [unstored(confidential=confidential), ("X-Content-Type-Options", "nosniff")]
     response.raw_headers += encoded([*fixed, *headers])
+    return response
+
+
+def _tagged(request: Request, response: Response) -> Response:
+    """The answer of a query that was asked with GET, or that it is the one which the client has."""
+    reply = conditional(Reply(response.status_code, bytes(response.body)), request.headers)
+    headers = {name: value for name, value in response.headers.items() if name != "content-length"}
+    return Response(reply.body, reply.status, headers | dict(reply.headers))
+
+
+async def _kept(
+    once: Once, request: Request, ctx: Context, asked: Asked | list[Asked], answer: Callable[[], Awaitable[Response]]
+) -> Response:
+    """The answer to a mutation under its client's key."""
+    assert isinstance(asked, Asked)
+
+    async def made() -> Reply:
+        response = await answer()
+        headers = [(name.decode(), value.decode()) for name, value in response.raw_headers if name != b"content-length"]
+        return Reply(response.status_code, bytes(response.body), tuple(headers))
+
+    try:
+        keyed = Keyed(
+            key_of(request.headers), "graphql", [asked.query, asked.document_id, asked.operation_name, asked.variables]
+        )
+        reply = await once(ctx, keyed, made)
+    except (InvalidInput, Conflict) as error:
+        status = 409 if isinstance(error, Conflict) else 422
+        raise BadRequest(status, error.detail, error.code, **dict(ctx.effects.headers)) from error
+    response = Response(reply.body, reply.status)
+    response.raw_headers += encoded(reply.headers)
     return response
 
 

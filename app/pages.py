@@ -11,8 +11,10 @@ from pathlib import Path
 from starlette.requests import Request
 from starlette.responses import FileResponse, Response
 from starlette.routing import BaseRoute, Route
-from starlette.staticfiles import PathLike, StaticFiles
+from starlette.staticfiles import NotModifiedResponse, PathLike, StaticFiles
 from starlette.types import Scope
+
+from rest_compat.caching import has
 
 _BROWSER = Path(__file__).parent / "browser"
 _FALLBACK = _BROWSER / "fallback"
@@ -43,6 +45,9 @@ _STRICT = _headers({})
 _STYLED = {"style-src": "'self' 'unsafe-inline'", "img-src": "'self' data:"}
 
 
+_EXPLORER = "/graphiql"
+
+
 @dataclass(frozen=True)
 class _Page:
     paths: tuple[str, ...]
@@ -53,7 +58,7 @@ class _Page:
 
 _PAGES = (
     _Page(
-        paths=("/graphiql",),
+        paths=(_EXPLORER,),
         bundled="graphiql.html",
         plain="graphiql.html",
         needs=_STYLED | {"font-src": "'self' data:", "worker-src": "'self'"},
@@ -87,24 +92,28 @@ class _Files(StaticFiles):
         return response
 
 
-def routes(assets: Path = BUNDLE) -> list[BaseRoute]:
-    """The pages as `make assets` built them into `assets`, or plain ones where it did not run."""
+def routes(assets: Path = BUNDLE, *, explorer: bool = True) -> list[BaseRoute]:
+    """The pages as `make assets` built them into `assets`, or plain ones where it did not run. Without `explorer`, it says why."""
     files = _Files(assets)
 
     async def static(request: Request) -> Response:
         return await files.get_response(request.path_params["path"], request.scope)
 
+    async def closed(_: Request) -> Response:
+        return FileResponse(_FALLBACK / "no-explorer.html", 404, _STRICT | {"Cache-Control": _ASK_AGAIN})
+
     pages = [_route(path, page, assets) for page in _PAGES for path in page.paths]
-    return [*pages, Route("/static/{path:path}", static)]
+    return [*([] if explorer else [Route(_EXPLORER, closed)]), *pages, Route("/static/{path:path}", static)]
 
 
 def _route(path: str, page: _Page, assets: Path) -> Route:
     bundled, plain = assets / page.bundled, _FALLBACK / page.plain
     widened = _headers(page.needs)
 
-    async def show(_: Request) -> Response:
+    async def show(request: Request) -> Response:
         # Looked for each time, so that `make assets` needs no restart.
         file, headers = (bundled, widened) if bundled.is_file() else (plain, _STRICT)
-        return FileResponse(file, headers=headers | {"Cache-Control": _ASK_AGAIN})
+        page = FileResponse(file, headers=headers | {"Cache-Control": _ASK_AGAIN}, stat_result=file.stat())
+        return NotModifiedResponse(page.headers) if has(page.headers["etag"], request.headers) else page
 
     return Route(path, show)

@@ -15,6 +15,7 @@ from pwdlib.hashers import HasherProtocol
 from pwdlib.hashers.argon2 import Argon2Hasher
 from pwdlib.hashers.bcrypt import BcryptHasher
 
+from core.errors import Unavailable
 from core.secrets import Secret
 
 Result = TypeVar("Result")
@@ -29,8 +30,9 @@ BCRYPT_LENGTH = 72
 class HashedPasswords:
     """The `resolvers.context.Passwords` of the application."""
 
-    def __init__(self, current: HasherProtocol | None = None) -> None:
+    def __init__(self, current: HasherProtocol | None = None, *, queue: int = 64) -> None:
         self._current = current or Argon2Hasher()
+        self._room = THREADS + queue
         self._pool = ThreadPoolExecutor(THREADS, thread_name_prefix="passwords")
         self._nobodys = self._current.hash(secrets.token_bytes(16))
 
@@ -47,7 +49,13 @@ class HashedPasswords:
         self._pool.shutdown(wait=False, cancel_futures=True)
 
     async def _run(self, work: Callable[[], Result]) -> Result:
-        return await asyncio.get_running_loop().run_in_executor(self._pool, work)
+        if not self._room:
+            raise Unavailable("too many passwords are waiting for their check: try again in a moment")
+        self._room -= 1
+        try:
+            return await asyncio.get_running_loop().run_in_executor(self._pool, work)
+        finally:
+            self._room += 1
 
     def _verify(self, password: bytes, stored: str) -> tuple[bool, str | None]:
         if BcryptHasher.identify(stored):

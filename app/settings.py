@@ -13,6 +13,7 @@ import re
 import secrets
 from collections.abc import Iterator
 from contextlib import suppress
+from datetime import timedelta
 from pathlib import Path
 from tempfile import NamedTemporaryFile
 from typing import Any, Literal, NamedTuple
@@ -49,13 +50,13 @@ class Settings(BaseSettings):
 
     profile: Literal["development", "production"] = _setting(
         "development",
-        "`production` hides suggestions in GraphQL errors.",
+        "`production` keeps the schema to itself: no introspection, no explorer, no suggestions in errors, no plain GET at `/graphql`.",
         "SWITCHYARD_PROFILE",
     )
     data_dir: Path = _setting(Path("data"), "Folder of the embedded stores and of the generated secret.", "SWITCHYARD_DATA_DIR")
     database_url: SecretStr | None = _setting(
         None,
-        "Database of all relational data; by default a SQLite file in the data folder.",
+        "Database of all relational data, `postgresql+asyncpg://USER:PASSWORD@HOST/NAME`; by default a SQLite file in the data folder.",
         "SWITCHYARD_DATABASE_URL",
         "DATABASE_URL",
     )
@@ -98,8 +99,19 @@ class Settings(BaseSettings):
         f"Folders that harvests may read and write, separated by `{os.pathsep}`; by default `files` in the data folder.",
         "SWITCHYARD_ALLOWED_ROOTS",
     )
+    smb_timeout: float = _setting(60, "How long an SMB server may take to answer a request.", "SWITCHYARD_SMB_TIMEOUT", ge=1)
     ark_naan: str = _setting("99999", "Name assigning authority of minted ARKs.", "ARK_NAAN", pattern=r"^[0-9a-z]+$")
     ark_shoulder: str = _setting("fk4", "Shoulder of minted ARKs.", "ARK_SHOULDER", pattern=r"^[0-9a-z]+$")
+    run_timeout: int = _setting(
+        24 * 3600, "How long a harvest may take before it is ended; 0 for no bound.", "SWITCHYARD_RUN_TIMEOUT", ge=0, le=10**9
+    )
+    run_retention: int = _setting(
+        90,
+        "Days after which finished runs and their logs are removed; 0 to keep them.",
+        "SWITCHYARD_RUN_RETENTION",
+        ge=0,
+        le=36500,
+    )
     list_shape: Literal["envelope", "array"] = _setting(
         "envelope",
         "Shape of REST lists that are asked for without paging parameters.",
@@ -112,12 +124,134 @@ class Settings(BaseSettings):
         "Addresses, comma-separated, whose `X-Forwarded-*` headers are believed.",
         "SWITCHYARD_TRUSTED_PROXIES",
     )
+    login_attempts: int = _setting(
+        10,
+        "Most failed sign-ins for one address of a person within the window; 0 for no bound.",
+        "SWITCHYARD_LOGIN_ATTEMPTS",
+        ge=0,
+    )
+    login_attempts_per_address: int = _setting(
+        50,
+        "Most failed sign-ins from one network address within the window; 0 for no bound.",
+        "SWITCHYARD_LOGIN_ATTEMPTS_PER_ADDRESS",
+        ge=0,
+    )
+    login_window: int = _setting(900, "How long failed sign-ins count.", "SWITCHYARD_LOGIN_WINDOW", gt=0)
+    rate: int = _setting(
+        1200,
+        "Most requests per minute of one person, and of each personal token; 0 for no bound.",
+        "SWITCHYARD_RATE",
+        ge=0,
+    )
+    rate_per_address: int = _setting(
+        1200,
+        "Most requests per minute without a valid credential from one network address; 0 for no bound.",
+        "SWITCHYARD_RATE_PER_ADDRESS",
+        ge=0,
+    )
+    password_queue: int = _setting(
+        64, "Most passwords that wait for their check or hash at a time.", "SWITCHYARD_PASSWORD_QUEUE", gt=0
+    )
+    connections: int = _setting(800, "Most connections at a time.", "SWITCHYARD_CONNECTIONS", gt=0)
+    connections_per_address: int = _setting(
+        200,
+        "Most connections at a time from one address that is no trusted proxy; 0 for no bound.",
+        "SWITCHYARD_CONNECTIONS_PER_ADDRESS",
+        ge=0,
+    )
+    backlog: int = _setting(2048, "Most connections that wait to be accepted.", "SWITCHYARD_BACKLOG", gt=0)
+    requests: int = _setting(
+        256,
+        "Most requests under way at a time; `/health`, `/health/ready` and `/metrics` are always answered.",
+        "SWITCHYARD_REQUESTS",
+        gt=0,
+    )
+    head_limit: int = _setting(32 * 2**10, "Largest head of a request: all of its headers.", "SWITCHYARD_HEAD_LIMIT", gt=0)
+    header_count: int = _setting(100, "Most headers of a request.", "SWITCHYARD_HEADER_COUNT", gt=0)
+    target_limit: int = _setting(
+        16 * 2**10, "Longest target of a request: path and query string.", "SWITCHYARD_TARGET_LIMIT", gt=0
+    )
+    head_timeout: float = _setting(15, "How long the head of a request may take.", "SWITCHYARD_HEAD_TIMEOUT", gt=0)
+    idle_timeout: float = _setting(
+        30, "How long a client may stop sending a body or taking a reply.", "SWITCHYARD_IDLE_TIMEOUT", gt=0
+    )
+    minimum_rate: int = _setting(
+        256,
+        "Fewest bytes per second, over the idle timeout, in which a body has to come and a reply be taken.",
+        "SWITCHYARD_MINIMUM_RATE",
+        ge=0,
+    )
+    keep_alive: int = _setting(5, "How long a connection stays open for the next request.", "SWITCHYARD_KEEP_ALIVE", gt=0)
     body_limit: int = _setting(16 * 2**20, "Largest JSON or form body of a request.", "SWITCHYARD_BODY_LIMIT", gt=0)
+    form_fields: int = _setting(100, "Most fields of a form.", "SWITCHYARD_FORM_FIELDS", gt=0)
+    response_limit: int = _setting(64 * 2**20, "Largest reply that is no stream of rows.", "SWITCHYARD_RESPONSE_LIMIT", gt=0)
+    compression: bool = _setting(
+        True, "Compress replies for clients that accept it; turn it off behind a proxy that does.", "SWITCHYARD_COMPRESSION"
+    )
     document_characters: int = _setting(100_000, "Longest GraphQL document.", "SWITCHYARD_DOCUMENT_CHARACTERS", gt=0)
     document_tokens: int = _setting(10_000, "Most tokens of a GraphQL document.", "SWITCHYARD_DOCUMENT_TOKENS", gt=0)
     document_depth: int = _setting(15, "Deepest GraphQL document.", "SWITCHYARD_DOCUMENT_DEPTH", gt=0)
     document_aliases: int = _setting(60, "Most aliases of a GraphQL document.", "SWITCHYARD_DOCUMENT_ALIASES", gt=0)
+    document_cache: int = _setting(
+        1000, "How many GraphQL documents of clients are kept, parsed and planned.", "SWITCHYARD_DOCUMENT_CACHE", ge=10
+    )
+    introspection: Literal["auto", "on", "off"] = _setting(
+        "auto",
+        "Whether clients may read the schema, the explorer included; `auto` is `on` in development and `off` in production.",
+        "SWITCHYARD_INTROSPECTION",
+    )
+    batch: int = _setting(
+        0, "Most GraphQL operations that one request may send as a JSON array; 0 for none.", "SWITCHYARD_BATCH", ge=0, le=1000
+    )
+    documents: Literal["any", "trusted"] = _setting(
+        "any", "Which GraphQL documents are executed: any, or only the trusted ones.", "SWITCHYARD_DOCUMENTS"
+    )
+    trusted_documents: Path | None = _setting(
+        None,
+        "Folder of `*.graphql` files, or JSON file of ids and documents, that clients may ask for by id.",
+        "SWITCHYARD_TRUSTED_DOCUMENTS",
+    )
+    node_budget: int = _setting(
+        50_000, "Most objects that an operation may ask for, all pages full.", "SWITCHYARD_NODE_BUDGET", gt=0
+    )
+    request_timeout: float = _setting(
+        30, "How long an operation may take, or one batch of a stream of rows.", "SWITCHYARD_REQUEST_TIMEOUT", gt=0
+    )
+    drain: float = _setting(
+        0,
+        "How long the server still answers after SIGTERM, while `/health/ready` says 503.",
+        "SWITCHYARD_DRAIN",
+        ge=0,
+        le=600,
+    )
+    metrics_token: SecretStr | None = _setting(
+        None,
+        "Bearer token for `/metrics`; without it only this machine may ask, and in production nobody.",
+        "SWITCHYARD_METRICS_TOKEN",
+        min_length=16,
+    )
+    traces: str | None = _setting(
+        None,
+        "Where traces are sent by OTLP over HTTP, `http://HOST:4318`; needs the extra `tracing`.",
+        "SWITCHYARD_TRACES",
+        "OTEL_EXPORTER_OTLP_ENDPOINT",
+        pattern=r"^https?://\S+$",
+    )
+    sockets: int = _setting(2000, "Most WebSockets at a time.", "SWITCHYARD_SOCKETS", gt=0)
+    socket_message: int = _setting(2**20, "Largest message that a WebSocket takes.", "SWITCHYARD_SOCKET_MESSAGE", gt=0)
+    socket_operations: int = _setting(
+        50, "Most operations under way at a time on one WebSocket.", "SWITCHYARD_SOCKET_OPERATIONS", gt=0
+    )
+    subscriptions: int = _setting(
+        10_000, "Most operations under way at a time on all WebSockets and event streams.", "SWITCHYARD_SUBSCRIPTIONS", gt=0
+    )
+    event_retention: int = _setting(
+        86_400, "How long a subscription of changes can be taken up again.", "SWITCHYARD_EVENT_RETENTION", gt=0, le=10**9
+    )
     log_level: Literal["debug", "info", "warning", "error"] = _setting("info", "What is logged.", "SWITCHYARD_LOG_LEVEL")
+    log_format: Literal["text", "json"] = _setting(
+        "text", "Form of the log: lines of text, or of JSON objects.", "SWITCHYARD_LOG_FORMAT"
+    )
 
     @field_validator("database_url")
     @classmethod
@@ -126,7 +260,9 @@ class Settings(BaseSettings):
             if value is not None:
                 make_url(value.get_secret_value())
         except ArgumentError as error:
-            raise ValueError("this is no database URL: write it as sqlite+aiosqlite:///PATH") from error
+            raise ValueError(
+                "this is no database URL: write it as sqlite+aiosqlite:///PATH or postgresql+asyncpg://USER:PASSWORD@HOST/NAME"
+            ) from error
         return value
 
     @field_validator("secret_key")
@@ -158,6 +294,26 @@ class Settings(BaseSettings):
         if self.database_url is not None:
             return self.database_url.get_secret_value()
         return f"sqlite+aiosqlite:///{self.data_dir.resolve() / 'switchyard.db'}"
+
+    @property
+    def shows_schema(self) -> bool:
+        """Whether clients may read the schema."""
+        return self.introspection == "on" or (self.introspection == "auto" and self.profile == "development")
+
+    @property
+    def longest_run(self) -> timedelta | None:
+        """How long a run may take."""
+        return timedelta(seconds=self.run_timeout) or None
+
+    @property
+    def kept_runs(self) -> timedelta | None:
+        """How long finished runs are kept."""
+        return timedelta(days=self.run_retention) or None
+
+    @property
+    def kept_events(self) -> timedelta:
+        """How long the feed of changes is kept."""
+        return timedelta(seconds=self.event_retention)
 
     @property
     def roots(self) -> tuple[Path, ...]:
@@ -234,6 +390,12 @@ def documented() -> Iterator[Documented]:
 def _names(field: FieldInfo) -> tuple[str, ...]:
     assert isinstance(field.validation_alias, AliasChoices)
     return tuple(str(choice) for choice in field.validation_alias.choices)
+
+
+def secret_names() -> list[str]:
+    """The settings that nobody else may read."""
+    secret = [field for field in Settings.model_fields.values() if "SecretStr" in str(field.annotation)]
+    return [name for field in secret for name in _names(field)]
 
 
 def _shown(default: object) -> str:

@@ -5,6 +5,7 @@ A token also carries what ends it early: its own id, and the version of the cred
 
 from __future__ import annotations
 
+import hashlib
 import secrets
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -15,11 +16,15 @@ import jwt
 from sqlalchemy import delete, or_
 
 from core.clock import Clock, utc_now
+from engine.recent import Recent
 from storage.sql.database import Transaction
 from storage.sql.tables import revoked_tokens
 
 ALGORITHM = "HS256"
 AUDIENCE = "fastapi-users:auth"  # clients and proxies of the original service check it
+
+MOST_VERIFIED = 4096
+"""Tokens whose signature is not checked again; each is some hundred bytes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +43,7 @@ class SignedTokens:
         self._key = key
         self._lifetime = lifetime
         self._clock = clock
+        self._verified: Recent[tuple[Claims, float]] = Recent(MOST_VERIFIED)
 
     def issue(self, subject: UUID, credentials_version: int) -> str:
         """A token that is good from now on for the lifetime of the settings."""
@@ -52,27 +58,31 @@ class SignedTokens:
         return jwt.encode(claims, self._key, algorithm=ALGORITHM)
 
     def parse(self, token: str) -> Claims | None:
-        """Its claims, if we signed it and it has not expired. Never raises: other schemes' tokens come here, too."""
+        """Its claims, if we signed it and it has not expired. Never raises: other schemes' tokens come here, too.
+
+        What can change is asked each time: here the clock, and by `app.auth` the database. A signature stays what it is.
+        """
         try:
-            claims = jwt.decode(
-                token, self._key, algorithms=[ALGORITHM], audience=AUDIENCE, options={"verify_exp": False, "require": ["exp"]}
-            )
-            return self._unexpired(claims)
+            digest = hashlib.sha256(token.encode()).digest()  # so that no token lies in memory
+            claims, expires = self._verified.remember(digest, lambda: self._verify(token))
         except (jwt.InvalidTokenError, ValueError, TypeError, KeyError):
             return None
+        return claims if expires > self._clock().timestamp() else None
 
     async def revoke(self, transaction: Transaction, token_id: str) -> None:
         """Refuse it from now on, and forget those that have expired meanwhile."""
+        await transaction.lock("revoked tokens")
         expired = revoked_tokens.c.expires_at <= self._clock()
         await transaction.execute(delete(revoked_tokens).where(or_(expired, revoked_tokens.c.token_id == token_id)))
-        await transaction.insert(revoked_tokens, token_id=token_id, expires_at=_expiry(token_id))
+        await transaction.insert(revoked_tokens, token_id=token_id, expires_at=expiry(token_id))
 
-    def _unexpired(self, claims: dict[str, Any]) -> Claims | None:
-        """By our own clock, where pyjwt would ask the machine's; without leeway."""
-        if not claims["exp"] > self._clock().timestamp():
-            return None
-        return Claims(UUID(claims["sub"]), str(claims["jti"]), int(claims["ver"]))
+    def _verify(self, token: str) -> tuple[Claims, float]:
+        """And when it expires, which is for our own clock to judge, where pyjwt would ask the machine's; without leeway."""
+        options: Any = {"verify_exp": False, "require": ["exp"]}
+        claims = jwt.decode(token, self._key, algorithms=[ALGORITHM], audience=AUDIENCE, options=options)
+        return Claims(UUID(claims["sub"]), str(claims["jti"]), int(claims["ver"])), float(claims["exp"])
 
 
-def _expiry(token_id: str) -> datetime:
+def expiry(token_id: str) -> datetime:
+    """When the token with that id ends."""
     return datetime.fromtimestamp(int(token_id.partition("-")[0]), UTC)

@@ -3,31 +3,46 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import timedelta
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from sqlalchemy.dialects import sqlite
 from starlette.requests import HTTPConnection
 
 import rest_compat
-from app.auth import HttpOnlyCookie, InstrumentsScheme, Schemes
-from app.observability import Reporter, request_id_of
+from app.auth import HttpOnlyCookie, InstrumentsScheme
+from app.health import Drain, Readiness, checks_of
+from app.idempotency import Idempotency
+from app.metrics import Metrics
+from app.observability import Reporter, exchange_of, request_id_of, watch_changes
 from app.passwords import HashedPasswords
+from app.personal_tokens import SchemesWithTokens
+from app.rates import Rates
 from app.settings import Settings, keyring, master_secret
 from app.tokens import SignedTokens
 from core.clock import Clock, utc_now
+from core.deadlines import InTime
 from core.identity import Principals
 from core.secrets import derive_key
 from engine.graph import Graph
 from engine.limits import Limits
+from engine.trusted import Trusted, load_trusted
 from jobs.local import LocalRunner
+from resolvers.attempts import AttemptBounds
 from resolvers.context import RequestContext, Services
+from rest_compat.bodies import Bounds
 from rest_compat.calls import ContextFor
 from rest_compat.dialects.instruments import Instruments
+from rest_compat.once import Once
 from rest_compat.shim import RestShim
 from schema.root import build_schema
 from storage.sql.database import Database
 from storage.sql.migrate import migrate
 from storage.sql.opening import open_database
+
+if TYPE_CHECKING:
+    from app.tracing import Tracing
 
 OPERATIONS = Path(rest_compat.__file__).parent / "operations"
 
@@ -48,6 +63,7 @@ RESERVED = frozenset(
         "openapi",
         "openapi.json",
         "schema.graphql",
+        "schema.json",
         "metrics",
         "static",
         "start",
@@ -67,15 +83,22 @@ class Contexts:
 
     database: Database
     services: Services
-    schemes: Schemes
+    schemes: SchemesWithTokens
+    rates: Rates
     clock: Clock
+    time_limit: float | None = None
 
     async def __call__(self, connection: HTTPConnection) -> RequestContext:
-        """For the request under way."""
-        principals = await self.schemes.authenticate(connection.headers, connection.cookies)
-        return self.context(principals, request_id_of(connection.scope))
+        """For the request under way, which is counted. Raises `RateLimited` if there were too many."""
+        async with InTime(self.time_limit):
+            cookies = connection.cookies if "cookie" in connection.headers else {}
+            principals = await self.schemes.authenticate(connection.headers, cookies)
+        address = connection.client.host if connection.client else ""
+        exchange_of(connection.scope).subject = next((each.subject for each in principals), None)
+        self.rates.count(connection.scope, principals, address)
+        return self.context(principals, request_id_of(connection.scope), address)
 
-    def context(self, principals: Principals, request_id: str = "-") -> RequestContext:
+    def context(self, principals: Principals, request_id: str = "-", address: str = "") -> RequestContext:
         """For somebody whom the program itself knows."""
         return RequestContext(
             sql=self.database,
@@ -83,7 +106,9 @@ class Contexts:
             principals=principals,
             clock=self.clock,
             request_id=request_id,
+            time_limit=self.time_limit,
             report=Reporter(request_id),
+            address=address,
         )
 
 
@@ -94,15 +119,24 @@ class Parts:
     settings: Settings
     database: Database
     graph: Graph
+    trusted: Trusted
     services: Services
     contexts: Contexts
     passwords: HashedPasswords
     shim: RestShim
+    once: Idempotency
+    metrics: Metrics
+    readiness: Readiness
+    tracing: Tracing | None
 
     async def close(self) -> None:
         """Release what was opened."""
         self.passwords.close()
+        self.readiness.close()
+        await self.contexts.schemes.settle()
         await self.database.close()
+        if self.tracing is not None:
+            await self.tracing.close()
 
 
 def limits_of(settings: Settings) -> Limits:
@@ -112,7 +146,14 @@ def limits_of(settings: Settings) -> Limits:
         tokens=settings.document_tokens,
         depth=settings.document_depth,
         aliases=settings.document_aliases,
+        nodes=settings.node_budget,
+        introspection=settings.shows_schema,
     )
+
+
+def bounds_of(settings: Settings) -> Bounds:
+    """The bounds of bodies and replies."""
+    return Bounds(settings.body_limit, settings.response_limit, settings.form_fields)
 
 
 async def assemble(settings: Settings, clock: Clock = utc_now) -> Parts:
@@ -128,11 +169,17 @@ async def assemble(settings: Settings, clock: Clock = utc_now) -> Parts:
 
 def _assemble(settings: Settings, database: Database, clock: Clock) -> Parts:
     master = master_secret(settings)
-    passwords = HashedPasswords()
+    passwords = HashedPasswords(queue=settings.password_queue)
     tokens = SignedTokens(derive_key(master, "instruments tokens"), lifetime=settings.token_lifetime, clock=clock)
     services = Services(
         keyring=keyring(settings, master),
         passwords=passwords,
+        attempts=AttemptBounds(
+            derive_key(master, "login attempts"),
+            per_account=settings.login_attempts,
+            per_address=settings.login_attempts_per_address,
+            window=timedelta(seconds=settings.login_window),
+        ),
         tokens=tokens,
         runner=LocalRunner(clock),
         session_cookie=HttpOnlyCookie(settings.token_lifetime, settings.cookie_secure),
@@ -142,18 +189,55 @@ def _assemble(settings: Settings, database: Database, clock: Clock) -> Parts:
         build_schema(),
         database.dialect,
         limits=limits_of(settings),
+        documents=settings.document_cache,
         hide_suggestions=settings.profile == "production",
     )
-    schemes = Schemes(database, [InstrumentsScheme(tokens, database)])
-    contexts = Contexts(database, services, schemes, clock)
-    shim = rest_shim(graph, settings, contexts)
-    return Parts(settings, database, graph, services, contexts, passwords, shim)
+    schemes = SchemesWithTokens(database, [InstrumentsScheme(tokens, database)], clock)
+    rates = Rates(settings.rate, settings.rate_per_address)
+    contexts = Contexts(database, services, schemes, rates, clock, settings.request_timeout)
+    once = Idempotency(database, derive_key(master, "idempotency keys"))
+    shim = rest_shim(graph, settings, contexts, once)
+    watch_changes(database.engine)
+    return Parts(
+        settings,
+        database,
+        graph,
+        trusted_documents(settings, graph),
+        services,
+        contexts,
+        passwords,
+        shim,
+        once,
+        Metrics(graph, database, clock),
+        Readiness(checks_of(settings, database), Drain(settings.drain)),
+        _tracing(settings, database),
+    )
 
 
-def rest_shim(graph: Graph, settings: Settings, contexts: ContextFor) -> RestShim:
+def _tracing(settings: Settings, database: Database) -> Tracing | None:
+    if settings.traces is None:
+        return None
+    try:
+        from app.tracing import tracing_to
+    except ImportError as error:
+        raise ValueError("SWITCHYARD_TRACES needs the extra `tracing`: pip install 'switchyard[tracing]'") from error
+    return tracing_to(settings.traces, database.dialect.name)
+
+
+def rest_shim(graph: Graph, settings: Settings, contexts: ContextFor, once: Once | None = None) -> RestShim:
     """The REST side of the graph. Raises `DocumentErrors` naming file and line of every mistake."""
     dialects = [Instruments(None if settings.list_shape == "envelope" else settings.list_shape)]
-    return RestShim(graph, OPERATIONS, dialects, contexts, reserved=RESERVED, body_limit=settings.body_limit)
+    return RestShim(graph, OPERATIONS, dialects, contexts, reserved=RESERVED, bounds=bounds_of(settings), once=once)
+
+
+def trusted_documents(settings: Settings, graph: Graph) -> Trusted:
+    """The documents that clients may name. Raises `ValueError` naming file and line of every mistake."""
+    only = settings.documents == "trusted"
+    if settings.trusted_documents is None:
+        if only:
+            raise ValueError("SWITCHYARD_DOCUMENTS=trusted: say in SWITCHYARD_TRUSTED_DOCUMENTS where the documents are")
+        return Trusted()
+    return load_trusted(settings.trusted_documents, lambda text: graph.document(text)[1], only=only)
 
 
 def check_operations(settings: Settings | None = None) -> RestShim:
@@ -162,4 +246,7 @@ def check_operations(settings: Settings | None = None) -> RestShim:
     async def no_context(_: HTTPConnection) -> RequestContext:
         raise RuntimeError("nothing is served here")
 
-    return rest_shim(Graph(build_schema(), sqlite.dialect()), settings or Settings.model_construct(), no_context)
+    settings = settings or Settings.model_construct()
+    graph = Graph(build_schema(), sqlite.dialect(), limits=limits_of(settings))
+    trusted_documents(settings, graph)
+    return rest_shim(graph, settings, no_context)

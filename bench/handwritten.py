@@ -1,76 +1,140 @@
 """The yardstick: what an engineer would write by hand for one route, on the same driver, store, token and user.
 
-It answers byte for byte what the generated routes answer.
+Its SQL is text, its rows come raw over the store's own reading path (`Database.fetch`), and it answers byte for byte what the
+generated routes answer. Nothing is checked, logged, limited or counted that a route does not need to answer.
 """
 
 from __future__ import annotations
 
-from typing import Any
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from typing import Any, NamedTuple
 
+import jwt
 import orjson
 from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
 from starlette.requests import Request
-from starlette.responses import Response
+from starlette.responses import Response, StreamingResponse
 from starlette.routing import Route
 
-from app.wiring import Parts
+from app.settings import Settings, master_secret
+from app.tokens import ALGORITHM, AUDIENCE
+from bench.sql import Sql
 from core.identity import INSTRUMENTS
-from engine.scalars import stored_time_to_wire as when
+from core.policy import ADMIN
+from core.secrets import derive_key
+from storage.sql.database import Database
 
-FILES = """SELECT id, persistent_id, persistent_id_type, instrument_id, source_path, filename, size_bytes, source_mtime, xxhash, sha256,
-first_discovered_at, metadata, owner_id FROM file_records ORDER BY first_discovered_at DESC, id DESC LIMIT ?"""
-COUNT = "SELECT count(*) FROM file_records"
-INSTRUMENT = """SELECT id, name, description, location, pid, cifs_host, cifs_share, cifs_base_path, service_account_id, transfer_adapter,
-transfer_config, enabled, last_harvested_at, created_at, updated_at, deleted_at FROM instruments WHERE id = ? AND deleted_at IS NULL"""
-NESTED = (
-    "SELECT id, filename, persistent_id, instrument_id FROM file_records ORDER BY first_discovered_at DESC, id DESC LIMIT ?"
-)
-NAMES = "SELECT id, name FROM instruments WHERE id IN (SELECT value FROM json_each(?))"
-LAST = """SELECT k.key, t.status, t.checksum_verified FROM json_each(?) k JOIN file_transfers t ON t.id IN (
-SELECT id FROM file_transfers WHERE file_id = k.value ORDER BY started_at DESC, id DESC LIMIT 3) ORDER BY k.key, t.started_at DESC"""
+BATCH, SLICE = 200, 100
+"""Rows per statement of a stream, and rows rendered before others have their turn: the same as ours."""
 
 
-def application(parts: Parts) -> Starlette:
-    """Three routes."""
-    fetch = parts.database.fetch
+class Proof(NamedTuple):
+    """What a token says."""
 
-    async def admin(request: Request) -> None:
-        principals = await parts.contexts.schemes.authenticate(request.headers, request.cookies)
-        principal = principals.of(INSTRUMENTS)
-        assert principal is not None
-        assert principal.role == "admin"
+    subject: str
+    version: int
+    token_id: str
 
-    async def files(request: Request) -> Response:
-        await admin(request)
-        rows = await fetch(FILES, [int(request.query_params["limit"])])
-        ((total,),) = await fetch(COUNT, [])
-        body = [_file(*row) for row in rows]
-        return Response(orjson.dumps(body), media_type="application/json", headers={"X-Total-Count": str(total)})
 
-    async def instrument(request: Request) -> Response:
-        await admin(request)
-        (row,) = await fetch(INSTRUMENT, [request.path_params["id"]])
-        return Response(orjson.dumps(_instrument(*row)), media_type="application/json")
+Verify = Callable[[str], Proof]
 
-    async def nested(request: Request) -> Response:
-        await admin(request)
-        rows = await fetch(NESTED, [100])
-        names = dict(await fetch(NAMES, [orjson.dumps(list({row[3] for row in rows})).decode()]))  # type: ignore[arg-type]
+
+def verify_with_pyjwt(settings: Settings) -> Verify:
+    """Every signature, every time."""
+    key = derive_key(master_secret(settings), "instruments tokens")
+
+    def verify(token: str) -> Proof:
+        claims = jwt.decode(token, key, algorithms=[ALGORITHM], audience=AUDIENCE)
+        return Proof(claims["sub"], claims["ver"], claims["jti"])
+
+    return verify
+
+
+def application(database: Database, verify: Verify) -> Starlette:
+    """Three routes; that of the files streams them all when it is not told how many."""
+    handlers = Handlers(database, verify)
+    return Starlette(
+        routes=[
+            Route("/files", handlers.files),
+            Route("/instruments/{id}", handlers.instrument),
+            Route("/nested", handlers.nested, methods=["POST"]),
+        ]
+    )
+
+
+class Handlers:
+    """One method per route."""
+
+    def __init__(self, database: Database, verify: Verify) -> None:
+        self._fetch, self._sql, self._verify = database.fetch, Sql(database.dialect.name), verify
+
+    async def files(self, request: Request) -> Response:
+        which, values = _visible(*await self._viewer(request))
+        if "limit" not in request.query_params:
+            return StreamingResponse(self._array(which, values), media_type="application/json")
+        rows = await self._fetch(self._sql.files[which], [*values, int(request.query_params["limit"])])
+        ((total,),) = await self._fetch(self._sql.count[which], values)
+        body = orjson.dumps([_file(*row) for row in rows])
+        return Response(body, media_type="application/json", headers={"X-Total-Count": str(total)})
+
+    async def instrument(self, request: Request) -> Response:
+        _, role = await self._viewer(request)
+        rows = await self._fetch(self._sql.instrument, [request.path_params["id"]])
+        if not rows:
+            raise HTTPException(404)
+        return Response(orjson.dumps(_instrument(role, *rows[0])), media_type="application/json")
+
+    async def nested(self, request: Request) -> Response:
+        which, values = _visible(*await self._viewer(request))
+        rows = await self._fetch(self._sql.nested[which], [*values, 100])
+        names = {row[0]: row[1] for row in await self._fetch(self._sql.names, [self._sql.keys({row[3] for row in rows})])}
         last: dict[int, list[Any]] = {}
-        for position, status, verified in await fetch(LAST, [orjson.dumps([row[0] for row in rows]).decode()]):
-            last.setdefault(position, []).append({"status": status.upper(), "checksumVerified": verified == 1})
+        for position, status, verified in await self._fetch(self._sql.last, [self._sql.keys(row[0] for row in rows)]):
+            last.setdefault(position, []).append({"status": status.upper(), "checksum_verified": verified == 1})
         nodes = [
             {
                 "filename": filename,
-                "persistentId": ark,
+                "persistent_id": ark,
                 "instrument": {"name": names[machine]},
-                "transfers": {"nodes": last[index]},
+                "transfers": {"nodes": last.get(index, [])},
             }
             for index, (_, filename, ark, machine) in enumerate(rows)
         ]
         return Response(orjson.dumps({"data": {"files": {"nodes": nodes}}}), media_type="application/json")
 
-    return Starlette(routes=[Route("/files", files), Route("/instruments/{id}", instrument), Route("/nested", nested)])
+    async def _viewer(self, request: Request) -> tuple[str, str]:
+        """Whose token it is, and the role."""
+        scheme, _, token = request.headers.get("authorization", "").partition(" ")
+        if scheme.lower() != "bearer":
+            raise HTTPException(401)
+        proof = self._verify(token)
+        rows = await self._fetch(self._sql.holder, [INSTRUMENTS, proof.subject, proof.version, proof.token_id])
+        if not rows:
+            raise HTTPException(401)
+        return proof.subject, rows[0][0]
+
+    async def _array(self, which: str, values: list[object]) -> AsyncIterator[bytes]:
+        rows, separator = await self._fetch(self._sql.files[which], [*values, BATCH]), b"["
+        while rows:
+            for first in range(0, len(rows), SLICE):
+                yield separator + orjson.dumps([_file(*row) for row in rows[first : first + SLICE]])[1:-1]
+                separator = b","
+                await asyncio.sleep(0)
+            place = [*values, BATCH, rows[-1][10], rows[-1][0]]
+            rows = await self._fetch(self._sql.files_after[which], place) if len(rows) == BATCH else []
+        yield b"]" if separator == b"," else b"[]"
+
+
+def _visible(subject: str, role: str) -> tuple[str, list[object]]:
+    """Which version of a statement, and its first values."""
+    return ("all", []) if role == ADMIN else ("granted", [subject])
+
+
+def when(stored: str) -> str:
+    """A stored time on the wire: the fraction goes if it is exactly zero."""
+    return stored if stored[19:26] != ".000000" else stored[:19] + "Z"
 
 
 def _file(
@@ -106,6 +170,7 @@ def _file(
 
 
 def _instrument(
+    role: str,
     key: str,
     name: str,
     description: str | None,
@@ -134,7 +199,7 @@ def _instrument(
         "cifs_base_path": base_path,
         "service_account_id": account,
         "transfer_adapter": adapter,
-        "transfer_config": config and orjson.Fragment(config),
+        "transfer_config": config and orjson.Fragment(config) if role == ADMIN else None,
         "enabled": enabled == 1,
         "last_harvested_at": harvested and when(harvested),
         "created_at": when(created),

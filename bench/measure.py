@@ -5,11 +5,14 @@ from __future__ import annotations
 import gc
 import statistics
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from starlette.types import ASGIApp
+
+SECONDS = 0.04
+"""Of one variant in one round: short turns, so that what else the machine does hits all variants alike."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +30,7 @@ class Call:
         path, _, query = self.target.partition("?")
         scope = {
             "type": "http",
-            "asgi": {"version": "3.0"},
+            "asgi": {"version": "3.0", "spec_version": "2.4"},
             "http_version": "1.1",
             "method": self.method,
             "scheme": "http",
@@ -58,45 +61,59 @@ class Call:
 
 
 @dataclass(frozen=True, slots=True)
-class Figure:
-    """What one variant costs."""
+class Ratio:
+    """How much more one thing costs than another: the median over the rounds, between the quartiles."""
 
-    name: str
-    milliseconds: float
-    ratio: float
-    spread: tuple[float, float]
+    median: float
+    low: float
+    high: float
+
+    @classmethod
+    def of(cls, costs: Sequence[float], base: Sequence[float]) -> Ratio:
+        """Round by round."""
+        ratios = [cost / other for cost, other in zip(costs, base, strict=True)]
+        low, median, high = statistics.quantiles(ratios, n=4) if len(ratios) > 1 else ratios * 3
+        return cls(median, low, high)
+
+    def __str__(self) -> str:
+        return f"{self.median:.2f} ({self.low:.2f} to {self.high:.2f})"
 
 
-async def compare(calls: Mapping[str, Call], *, rounds: int = 15, seconds: float = 0.25) -> list[Figure]:
-    """Processor time per request of each variant, and its ratio to the first: median (quartiles) over the rounds.
+@dataclass(frozen=True, slots=True)
+class Costs:
+    """Seconds of processor time per request and round, by variant: of this process, and of the database's."""
 
-    Variants take turns within a round, so that what else the machine does hits all of them.
-    """
-    times: dict[str, list[float]] = {name: [] for name in calls}
-    counts = {name: await _calibrate(call, seconds) for name, call in calls.items()}
+    own: Mapping[str, Sequence[float]]
+    database: Mapping[str, Sequence[float]]
+
+    def ratio(self, variant: str, base: str) -> Ratio:
+        """Of this process's time."""
+        return Ratio.of(self.own[variant], self.own[base])
+
+
+async def compare(calls: Mapping[str, Call], rounds: int, database: Callable[[], float]) -> Costs:
+    """What a request of each variant costs. `database` tells the processor time that the database's server has used so far."""
+    counts = {name: await _calibrate(call) for name, call in calls.items()}
+    own: dict[str, list[float]] = {name: [] for name in calls}
+    others: dict[str, list[float]] = {name: [] for name in calls}
     for _ in range(rounds):
         for name, call in calls.items():
-            times[name].append(await _cost(call, counts[name]))
-    base = times[next(iter(calls))]
-    return [_figure(name, spent, base) for name, spent in times.items()]
+            gc.collect()
+            begun, elsewhere = time.process_time(), database()
+            for _ in range(counts[name]):
+                status, body = await call()
+                if status != 200:
+                    raise SystemExit(f"{name} answers {status} {body[:300]!r}")
+            own[name].append((time.process_time() - begun) / counts[name])
+            others[name].append((database() - elsewhere) / counts[name])
+    return Costs(own, others)
 
 
-async def _calibrate(call: Call, seconds: float) -> int:
+async def _calibrate(call: Call) -> int:
+    """How many calls fit into a turn."""
+    for _ in range(20):
+        await call()
+    begun = time.process_time()
     for _ in range(3):
         await call()
-    once = await _cost(call, 3)
-    return max(3, int(seconds / max(once, 1e-6)))
-
-
-async def _cost(call: Call, count: int) -> float:
-    gc.collect()
-    started = time.process_time()
-    for _ in range(count):
-        await call()
-    return (time.process_time() - started) / count
-
-
-def _figure(name: str, spent: Sequence[float], base: Sequence[float]) -> Figure:
-    ratios = [mine / first for mine, first in zip(spent, base, strict=True)]
-    low, _, high = statistics.quantiles(ratios, n=4)
-    return Figure(name, statistics.median(spent) * 1000, statistics.median(ratios), (low, high))
+    return max(2, int(SECONDS * 3 / (time.process_time() - begun)))

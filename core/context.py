@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from core.clock import Clock, utc_now
+from core.deadlines import InTime
 from core.identity import ANONYMOUS, Principal, Principals
 from core.policy import Verb, require
 from core.sql import SqlStore
@@ -17,6 +18,8 @@ class Effects:
     """Headers that a use case asks the transport to send (login and logout cookies). Only authentication may use it."""
 
     headers: list[tuple[str, str]] = field(default_factory=list)
+    confidential: bool = False
+    """Whether the reply holds a secret: it is not kept, here or on its way, and not compressed."""
 
     def header(self, name: str, value: str) -> None:
         """Add a response header."""
@@ -36,10 +39,16 @@ class Context:
     services: Any = None
     clock: Clock = utc_now
     request_id: str = "-"
+    time_limit: float | None = None
+    """Seconds that an operation may take, or one batch of a stream."""
     effects: Effects = field(default_factory=Effects)
     loaders: dict[object, Any] = field(default_factory=dict)
     report: Callable[[BaseException], str] | None = None
     """Logs an unforeseen error and returns the id under which it can be found."""
+
+    def in_time(self) -> InTime:
+        """What runs inside is ended when it takes too long."""
+        return InTime(self.time_limit)
 
     def require(self, domain: str, verb: Verb, resource: str) -> Principal:
         """The domain's principal if policy allows; raises `Unauthenticated` or `Forbidden`."""

@@ -113,9 +113,13 @@ class RangeNotSatisfiable(DomainError):
 
 
 class TooExpensive(DomainError):
-    """The operation is above a cost, depth, token or alias limit."""
+    """The operation is above a cost, depth, token or alias limit: the one that `bound` names."""
 
     code = "TOO_EXPENSIVE"
+
+    def __init__(self, detail: str, *, field: str | None = None, bound: str = "") -> None:
+        super().__init__(detail, field=field)
+        self.bound = bound
 
 
 class RateLimited(DomainError):

@@ -7,9 +7,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
+from datetime import datetime
 from uuid import UUID
 
+from core.vocabulary import Access
+
 INSTRUMENTS = "instruments"
+DOMAINS = (INSTRUMENTS,)
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,6 +25,10 @@ class Principal:
     role: str
     email: str = ""
     credential: str = field(default="", repr=False)
+    access: Access | None = None
+    """What a personal token leaves of the role's rights; None for who signed in."""
+    expires_at: datetime | None = field(default=None, compare=False)
+    """When the credential ends by itself, if it says so."""
 
 
 class Principals:

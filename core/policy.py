@@ -9,6 +9,7 @@ from enum import StrEnum
 
 from core.errors import Forbidden, Unauthenticated
 from core.identity import INSTRUMENTS, Principal, Principals
+from core.vocabulary import Access
 
 
 class Verb(StrEnum):
@@ -45,11 +46,32 @@ _RULES: dict[str, dict[str, dict[Verb, frozenset[str]]]] = {
 }
 
 
+_VERBS = {Access.READ: frozenset({Verb.LIST, Verb.READ}), Access.WRITE: frozenset(Verb)}
+"""What a personal token can be for. It only ever narrows what the role may."""
+
+_PERSONS_ONLY = frozenset(
+    {
+        ("account", Verb.UPDATE),
+        ("user", Verb.CREATE),  # with a password of one's choice: more than a token, and for longer
+        ("service account password", Verb.READ),
+    }
+)
+"""What takes somebody who signed in: whoever finds a token must not get a better credential for it."""
+
+
 def may(principal: Principal | None, verb: Verb, resource: str) -> bool:
     """Whether that principal may do that to resources of that kind, in the principal's own domain."""
-    if principal is None:
-        return False
+    return principal is not None and _role_may(principal, verb, resource) and _credential_may(principal, verb, resource)
+
+
+def _role_may(principal: Principal, verb: Verb, resource: str) -> bool:
     return principal.role in _RULES.get(principal.domain, {}).get(resource, {}).get(verb, frozenset())
+
+
+def _credential_may(principal: Principal, verb: Verb, resource: str) -> bool:
+    if principal.access is None:
+        return True
+    return verb in _VERBS[principal.access] and (resource, verb) not in _PERSONS_ONLY
 
 
 def resources(domain: str) -> frozenset[str]:
@@ -62,6 +84,20 @@ def require(principals: Principals, domain: str, verb: Verb, resource: str) -> P
     principal = principals.of(domain)
     if principal is None:
         raise Unauthenticated
-    if not may(principal, verb, resource):
+    if not _role_may(principal, verb, resource):
         raise Forbidden("Admin access required")
+    if not _credential_may(principal, verb, resource):
+        raise Forbidden("This token may not do that")
     return principal
+
+
+def require_person(principals: Principals) -> Principal:
+    """Whoever signed in, to whichever domain; else `Unauthenticated`, or `Forbidden` for a token and for two people at once."""
+    if not principals:
+        raise Unauthenticated
+    signed_in = [principal for principal in principals if principal.access is None]
+    if not signed_in:
+        raise Forbidden("Sign in with your password: a token may not do that")
+    if len({principal.subject for principal in signed_in}) > 1:
+        raise Forbidden("The credentials of this request are two people's")
+    return signed_in[0]

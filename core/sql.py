@@ -12,6 +12,8 @@ from typing import Any, Protocol
 from sqlalchemy.engine import Dialect
 from sqlalchemy.sql import ClauseElement
 
+from core.watching import watching
+
 Row = Sequence[Any]
 
 
@@ -27,11 +29,15 @@ class SqlStore(Protocol):
 
 
 class Statement:
-    """SQL text with its parameters in order. `fetch` takes them by name and returns raw rows."""
+    """SQL text with its parameters in order. `fetch` takes them by name and returns raw rows.
 
-    __slots__ = ("_binds", "text")
+    `name` is for operators: the relation of a plan, and what of it is read.
+    """
 
-    def __init__(self, clause: ClauseElement, dialect: Dialect) -> None:
+    __slots__ = ("_binds", "name", "text")
+
+    def __init__(self, clause: ClauseElement, dialect: Dialect, name: str = "") -> None:
+        self.name = name
         compiled: Any = clause.compile(dialect=dialect)
         self.text: str = str(compiled)
         names: Sequence[str] = compiled.positiontup if compiled.positional else list(compiled.binds)
@@ -43,7 +49,11 @@ class Statement:
 
     async def fetch(self, store: SqlStore, **arguments: object) -> list[Row]:
         """Run it; raw rows."""
-        return await store.fetch(self.text, self.values(arguments))
+        watch = watching.get()
+        if watch is None:
+            return await store.fetch(self.text, self.values(arguments))
+        with watch.statement(self.name, self.text):
+            return await store.fetch(self.text, self.values(arguments))
 
 
 def _bind(parameter: Any, dialect: Dialect) -> Callable[[Mapping[str, object]], object]:

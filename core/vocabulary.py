@@ -52,6 +52,14 @@ class RunState(StrEnum):
     UNKNOWN = "unknown"
 
 
+class KeyState(StrEnum):
+    """What is known of a change under an `Idempotency-Key`."""
+
+    HELD = "held"
+    CHANGED = "changed"
+    ANSWERED = "answered"
+
+
 class HookTrigger(StrEnum):
     """When a hook runs: before the copy of a file or after it."""
 
@@ -80,6 +88,30 @@ class Role(StrEnum):
 
     ADMIN = "admin"
     USER = "user"
+
+
+class Access(StrEnum):
+    """How far a personal token reaches at most, in one domain."""
+
+    READ = "read"
+    WRITE = "write"
+
+
+class TokenScope(StrEnum):
+    """A domain, and what a personal token may do there: read, or whatever the person may. Writing includes reading."""
+
+    INSTRUMENTS_READ = "instruments:read"
+    INSTRUMENTS_WRITE = "instruments:write"
+
+    @property
+    def domain(self) -> str:
+        """The domain's name."""
+        return self.value.partition(":")[0]
+
+    @property
+    def access(self) -> Access:
+        """What may be done there."""
+        return Access(self.value.partition(":")[2])
 
 
 class AuditAction(StrEnum):

@@ -1,9 +1,9 @@
-"""What is asked before an operation runs, whoever runs it: the guards of its root fields, its variables, every constraint."""
+"""What is asked before an operation runs, whoever runs it: guards of its root fields, variables, constraints, cost."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 import orjson
 from graphql import (
@@ -16,32 +16,59 @@ from graphql import (
     GraphQLInputObjectType,
     GraphQLSchema,
     OperationDefinitionNode,
+    OperationType,
     TypeInfo,
     TypeInfoVisitor,
     VariableValues,
     Visitor,
     get_named_type,
-    get_variable_values,
     is_list_type,
     is_non_null_type,
     visit,
 )
 
 from core.context import Context
-from core.errors import InvalidInput, Problem
+from core.errors import InvalidInput, Problem, TooExpensive
+from core.watching import watching
 from engine.arguments import Arguments, graphql_arguments
 from engine.constraints import constraint_of
+from engine.cost import Cost, Estimate
 from engine.declare import guard_of
+from engine.recent import Recent
 from engine.selections import Selections, condition_variables
+from engine.variables import Variables
+
+MOST_VARIANTS = 16
+"""Combinations of an operation's conditions, and of its variables, that are remembered; others are worked out again."""
+
+MOST_CHARACTERS = 2000
+"""Of the variables that are remembered of one operation."""
+
+
+class Admitted(NamedTuple):
+    """Coerced variables, and what the operation costs with them."""
+
+    variables: VariableValues
+    nodes: int
 
 
 class Admission:
-    """One operation, alone in its document."""
+    """One operation, alone in its document, with at most so many nodes."""
 
     def __init__(
-        self, schema: GraphQLSchema, document: DocumentNode, definition: OperationDefinitionNode, *, hide_suggestions: bool
+        self,
+        schema: GraphQLSchema,
+        document: DocumentNode,
+        definition: OperationDefinitionNode,
+        *,
+        hide_suggestions: bool,
+        most_nodes: int,
     ) -> None:
-        self._schema, self._definition, self._hide_suggestions = schema, definition, hide_suggestions
+        self._schema, self._document, self._definition = schema, document, definition
+        self._most_nodes = most_nodes
+        self._declared = Variables(schema, definition.variable_definitions or (), hide_suggestions=hide_suggestions)
+        self._costs: Recent[Cost] = Recent(MOST_VARIANTS)
+        self._known: Recent[Admitted] = Recent(MOST_VARIANTS, room=MOST_CHARACTERS)
         self._conditions = condition_variables(document)
         root = schema.get_root_type(definition.operation)
         assert root is not None, "a valid document asks for roots that there are"
@@ -56,12 +83,62 @@ class Admission:
             guard(ctx)
 
     def variables(self, given: Mapping[str, Any]) -> VariableValues | list[GraphQLError]:
-        """The coerced variables, or every reason why they are refused."""
+        """The coerced variables, or every reason why the operation is refused with them."""
+        admitted = self._admit(given)
+        if isinstance(admitted, list):
+            return admitted
+        found, nodes = admitted
+        watch = watching.get()
+        if watch is not None:
+            watch.cost(nodes)
+        if nodes <= self._most_nodes:
+            return found
+        error = TooExpensive(
+            f"the operation asks for up to {nodes} nodes; at most {self._most_nodes} are allowed", bound="nodes"
+        )
+        return [GraphQLError(error.detail, self._definition, original_error=error)]
+
+    def nodes(self, given: Mapping[str, Any]) -> int | None:
+        """The cost; None if the variables are refused for what they are."""
+        found = self._variables(given)
+        return None if isinstance(found, list) else self._nodes(found)
+
+    def _admit(self, given: Mapping[str, Any]) -> Admitted | list[GraphQLError]:
+        """Most clients ask again with the variables that they asked with before."""
+        text = self._key(given)
+        known = None if text is None else self._known.get(text)
+        if known is not None:
+            return known
+        found = self._variables(given)
+        if isinstance(found, list):
+            return found
+        admitted = Admitted(found, self._nodes(found))
+        if text is not None:
+            self._known.remember(text, lambda: admitted, weight=len(text))
+        return admitted
+
+    def _key(self, given: Mapping[str, Any]) -> bytes | None:
+        """Names variables that can be remembered: those of a query, which changes none, if they are plainly JSON."""
+        try:
+            text = orjson.dumps(given) if self._definition.operation is OperationType.QUERY else None
+        except TypeError:
+            return None
+        return None if text is None or b"null" in text else text  # which orjson also writes for what is no number
+
+    def _nodes(self, variables: VariableValues) -> int:
+        values = variables.coerced
+        flags = tuple(values[name] for name in self._conditions)
+        return self._costs.remember(flags, lambda: self._cost(flags)).nodes(values)
+
+    def _cost(self, flags: tuple[bool, ...]) -> Cost:
+        estimate = Estimate(self._schema, self._document, dict(zip(self._conditions, flags, strict=True)))
+        return estimate.of(self._definition)
+
+    def _variables(self, given: Mapping[str, Any]) -> VariableValues | list[GraphQLError]:
         unreadable = self._unreadable(given)
         if unreadable:
             return unreadable
-        declared = self._definition.variable_definitions or ()
-        found = get_variable_values(self._schema, declared, dict(given), hide_suggestions=self._hide_suggestions)
+        found = self._declared.coerce(given)
         if isinstance(found, list):
             return found
         errors = [*self._undecided(found), *(error for field in self._constrained if (error := field.error(found)))]

@@ -5,7 +5,19 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from graphql import FieldNode, GraphQLField, ValueNode, VariableNode, VariableValues, Visitor, get_argument_values, visit
+from graphql import (
+    FieldNode,
+    GraphQLArgument,
+    GraphQLField,
+    Undefined,
+    ValueNode,
+    VariableNode,
+    VariableValues,
+    Visitor,
+    get_argument_values,
+    is_non_null_type,
+    visit,
+)
 
 from engine.declare import definition_of
 
@@ -27,17 +39,25 @@ def graphql_arguments(definition: GraphQLField, node: FieldNode) -> Arguments:
 def _by_template(definition: GraphQLField, node: FieldNode, variables: Mapping[str, str]) -> Arguments:
     """Whole arguments are literals, coerced once, or variables, which are coerced already."""
     template = get_argument_values(definition, node, VariableValues({}, dict.fromkeys(variables.values(), True)))
+    optional = {name for name in variables if _may_be_absent(definition.args[name])}
 
     def read(values: VariableValues) -> dict[str, Any]:
         arguments = dict(template)
         for name, variable in variables.items():
             value = values.coerced.get(variable)
-            if value is None:  # absent or null: a default may step in, or a refusal
+            if value is not None:
+                arguments[name] = value
+            elif name in optional and variable not in values.coerced:
+                del arguments[name]
+            else:  # a default may step in, or a refusal
                 return get_argument_values(definition, node, values)
-            arguments[name] = value
         return arguments
 
     return read
+
+
+def _may_be_absent(argument: GraphQLArgument) -> bool:
+    return not is_non_null_type(argument.type) and argument.default is None and argument.default_value is Undefined
 
 
 def declared_arguments(definition: GraphQLField, node: FieldNode) -> Arguments:

@@ -26,10 +26,14 @@ from engine.kinds import (
     GlobalId,
     Guard,
     Kind,
+    Live,
     Many,
     One,
     Order,
+    Round,
+    Some,
     Stored,
+    Topic,
     Viewer,
     Visible,
 )
@@ -40,6 +44,8 @@ __all__ = [
     "Guard",
     "Node",
     "Order",
+    "Round",
+    "Topic",
     "Viewer",
     "Visible",
     "ascending",
@@ -48,12 +54,14 @@ __all__ = [
     "descending",
     "equals",
     "limited",
+    "live",
     "lookup",
     "many",
     "node_lookup",
     "one",
     "own_row",
     "resolver",
+    "some",
     "stored",
     "stream",
 ]
@@ -159,6 +167,11 @@ def one(by: ColumnElement[Any] | str, description: str, *, allowed: Callable[[Vi
     return _field(One(column=by, allowed=allowed), description)
 
 
+def some(by: str, description: str) -> Any:
+    """Edges to the rows whose keys that attribute of a payload lists, in its order; without those that the viewer may not see."""
+    return _field(Some(by), description)
+
+
 def lookup(
     annotation: Any,
     description: str,
@@ -203,11 +216,27 @@ def stream(
     *,
     guard: Guard,
     arguments: Mapping[str, Argument] | None = None,
-    batch: int = 1000,
+    batch: int = 200,
 ) -> Any:
-    """A row stream: a subscription that yields every row, in batches, and ends."""
+    """A row stream: a subscription that yields every row, in batches, and ends.
+
+    Small batches, because others wait while a driver's thread makes rows: it gives Python's lock away only when it is done.
+    """
     kind = Many(order, None, dict(arguments or {}), batch=batch)
     return _field(kind, description, guard=guard, arguments=_filters(kind), is_subscription=True)
+
+
+def live(
+    look: Callable[[Any, Mapping[str, Any], Any], Awaitable[Round]],
+    description: str,
+    *,
+    topic: Callable[[Mapping[str, Any]], Topic],
+    guard: Guard,
+    arguments: Mapping[str, tuple[Any, str]],
+) -> Any:
+    """A subscription that looks again whenever the topic has changed. Arguments are told by annotation and description."""
+    given = [_argument(name, annotation, text) for name, (annotation, text) in arguments.items()]
+    return _field(Live(look, topic), description, guard=guard, arguments=given, is_subscription=True)
 
 
 def batch(

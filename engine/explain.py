@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from engine.levels import AbstractCompleter, Completer, Level, ListCompleter, ObjectCompleter, Step
+from engine.live import LiveStream
 from engine.operation import Operation
 from engine.plan import Plan, RowStream
 from engine.reference import Reference
 from engine.relations import ManyRelation, OneRelation, Shape
-from engine.steps import BatchStep, ManyStep, NodeStep, OneStep
+from engine.steps import BatchStep, ManyStep, NodeStep, OneStep, SomeStep
 
 ViewerShape = tuple[tuple[str, str], ...]
 """`(domain, role)` for each credential; nothing for an anonymous viewer."""
@@ -28,8 +29,14 @@ class _Explanation:
         if isinstance(operation, Reference):
             yield f"graphql-core: {operation.reason}"
         elif isinstance(operation, Plan):
-            root = operation.everything()
-            yield from self._stream(root) if isinstance(root, RowStream) else self._level(root)
+            match operation.everything():
+                case RowStream() as stream:
+                    yield from self._stream(stream)
+                case LiveStream() as stream:
+                    yield f"{stream.selected.key}: looks again when what it follows has changed"
+                    yield from _indented(self._below(stream.completer))
+                case level:
+                    yield from self._level(level)
 
     def _stream(self, stream: RowStream) -> Iterator[str]:
         yield f"{stream.selected.key}: stream of {stream.relation.many.batch} rows a batch"
@@ -56,6 +63,9 @@ class _Explanation:
                 yield f"{step.key}: one of {', '.join(relations)}"
                 for relation in relations.values():
                     yield from _indented(self._one(relation, single=True))
+            case SomeStep(relation=relation):
+                yield f"{step.key}: some"
+                yield from _indented(self._one(relation, single=False))
             case BatchStep(batch=batch):
                 yield f"{step.key}: batch, {batch.load.__qualname__}"
             case _:

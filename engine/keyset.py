@@ -9,18 +9,28 @@ from __future__ import annotations
 import base64
 import binascii
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from datetime import datetime
 from typing import Any
+from uuid import UUID
 
 import orjson
-from sqlalchemy import ColumnElement, and_, bindparam, false, or_, tuple_
-from sqlalchemy.sql.sqltypes import NullType
+from sqlalchemy import ColumnElement, Text, and_, bindparam, cast, false, or_, tuple_
+from sqlalchemy.engine import Dialect
+from sqlalchemy.types import UserDefinedType
 
 from core.errors import InvalidInput
 from engine.kinds import Order
 
-RawType = NullType
-"""Cursor values are stored forms already; no converter may touch them."""
+
+class RawType(UserDefinedType[Any]):
+    """No converter at all. `NullType` is none, either, but takes that of the column which the value is compared with."""
+
+    cache_ok = True
+
+
+_READERS: dict[type, Callable[[str], object]] = {UUID: UUID, datetime: datetime.fromisoformat}
+"""Python types that are stored as text, or read as text; what reads it refuses what could not be stored."""
 
 
 def complete_order(order: Sequence[Order], key: ColumnElement[Any]) -> tuple[Order, ...]:
@@ -42,12 +52,12 @@ def _sort_term(term: Order, *, backward: bool) -> ColumnElement[Any]:
     return directed.nulls_first() if backward else directed.nulls_last()
 
 
-def beyond(order: Sequence[Order], nulls: Sequence[bool], *, backward: bool) -> ColumnElement[bool]:
+def beyond(order: Sequence[Order], nulls: Sequence[bool], dialect: Dialect, *, backward: bool) -> ColumnElement[bool]:
     """The rows after (backward: before) the place whose values are bound as `place_0`, `place_1` and so on.
 
     `nulls` says which of these values are null; they choose the form of the predicate.
     """
-    values = [bindparam(f"place_{index}", type_=RawType()) for index in range(len(order))]
+    values = [_place(f"place_{index}", term, dialect) for index, term in enumerate(order)]
     if not any(term.nullable for term in order) and len({term.descending for term in order}) == 1:
         left, right = tuple_(*(term.expression for term in order)), tuple_(*values)
         return left < right if order[0].descending != backward else left > right
@@ -57,6 +67,14 @@ def beyond(order: Sequence[Order], nulls: Sequence[bool], *, backward: bool) -> 
         choices.append(and_(*equal, _beyond_term(term, value, is_null=is_null, backward=backward)))
         equal.append(term.expression.is_(None) if is_null else term.expression == value)
     return or_(*choices)
+
+
+def _place(name: str, term: Order, dialect: Dialect) -> ColumnElement[Any]:
+    """One value of a cursor. It is in stored form already, which no converter may touch; PostgreSQL has to be told its type."""
+    kind = term.expression.type
+    if dialect.name != "postgresql":
+        return bindparam(name, type_=RawType())
+    return cast(bindparam(name, type_=Text()), kind) if kind.python_type in _READERS else bindparam(name, type_=kind)
 
 
 def _beyond_term(term: Order, value: ColumnElement[Any], *, is_null: bool, backward: bool) -> ColumnElement[bool]:
@@ -96,9 +114,22 @@ def _fits(value: object, term: Order) -> bool:
     """Whether a row could have that value: what cannot be bound must not get as far as the database."""
     if value is None:
         return term.nullable
-    return isinstance(value, str | float) or (isinstance(value, int) and is_stored_integer(value))
+    kind = term.expression.type.python_type
+    if isinstance(value, str):
+        return not issubclass(kind, int | float) and _is_readable(value, kind)
+    number = isinstance(value, float) or (isinstance(value, int) and is_stored_integer(value))
+    return number and issubclass(kind, int | float)
 
 
-def is_stored_integer(value: int) -> bool:
+def _is_readable(value: str, kind: type) -> bool:
+    try:
+        _READERS.get(kind, str)(value)
+    except ValueError:
+        return False
+    return True
+
+
+def is_stored_integer(value: int, *, bits: int = 64) -> bool:
     """Whether an integer column can hold it."""
-    return -(2**63) <= value < 2**63
+    bound: int = 2 ** (bits - 1)
+    return -bound <= value < bound

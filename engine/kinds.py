@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from dataclasses import field as dataclass_field
 from typing import Any
@@ -131,4 +131,33 @@ class Batch:
     needs: tuple[ColumnElement[Any], ...]
 
 
-Kind = Column | GlobalId | One | Many | Batch
+@dataclass(frozen=True, slots=True)
+class Some:
+    """To the rows whose keys an attribute of the parent object holds, in that order; those that nobody sees are left out."""
+
+    attribute: str
+
+
+Topic = tuple[str, str]
+"""What can be followed: the name of a table and the key of a row."""
+
+
+@dataclass(frozen=True, slots=True)
+class Round:
+    """What one look of a live subscription has found: see `engine.live.Look`."""
+
+    value: Any
+    place: Hashable
+    ended: bool = False
+    more: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Live:
+    """An async function that looks what is new since a place, and what to watch for knowing when to ask it again."""
+
+    look: Callable[[Any, Mapping[str, Any], Any], Awaitable[Round]]
+    topic: Callable[[Mapping[str, Any]], Topic]
+
+
+Kind = Column | GlobalId | One | Some | Many | Batch | Live

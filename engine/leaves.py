@@ -4,13 +4,22 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable
+from datetime import datetime
 from typing import Any
 
+import orjson
 from graphql import GraphQLEnumType, GraphQLError, GraphQLLeafType
 
 from engine.levels import Position, null_error
 from engine.operation import Leaves
-from engine.scalars import EXPECTED_CLASS, LARGEST_LONG, SMALLEST_LONG, STORED_TO_WIRE
+from engine.scalars import (
+    EXPECTED_CLASS,
+    LARGEST_LONG,
+    SMALLEST_LONG,
+    STORED_TO_WIRE,
+    stored_json_to_wire,
+    stored_time_to_wire,
+)
 
 BOUNDS: dict[str, tuple[float, float]] = {
     "Int": (-(2**31), 2**31 - 1),
@@ -77,9 +86,11 @@ def expression(
 
     otherwise = names.bind(rare)
     if convert is not None:
-        may_be_null = leaf.name == "JSON" and not position.nullable  # the text `null` is a value to SQL, and none to GraphQL
-        usual = otherwise if may_be_null else names.bind(convert)
-        return f"({usual}(v) if (v := {raw}) is not None else {otherwise}(v))"
+        usual = _without_call(convert, names)
+        if usual is not None:
+            holds, wire = usual
+            return f"({wire} if (v := {raw}).__class__ is str and {holds} else {otherwise}(v))"
+        return f"({names.bind(convert)}(v) if (v := {raw}) is not None else {otherwise}(v))"
     expected = EXPECTED_CLASS.get(leaf.name)
     if expected is None:
         return f"{otherwise}({raw})"
@@ -87,3 +98,15 @@ def expression(
     bounds = f" and {low_high[0]} <= v <= {low_high[1]}" if low_high else ""
     absent = " or v is None" if position.nullable else ""
     return f"(v if ((v := {raw}).__class__ is {expected.__name__}{bounds}){absent} else {otherwise}(v))"
+
+
+def _without_call(convert: Callable[[Any], Any], names: Names) -> tuple[str, str] | None:
+    """What two converters of `engine.scalars` do, for lists are full of them: a condition on `v`, and the wire form if it holds.
+
+    The text `null` is a value to SQL and none to GraphQL: it does not hold.
+    """
+    if convert is stored_time_to_wire:
+        return f"{names.bind(datetime.fromisoformat)}(v) and v[26:] == 'Z'", "(v if v[19:26] != '.000000' else v[:19] + 'Z')"
+    if convert is stored_json_to_wire:
+        return f"{names.bind(orjson.loads)}(v) is not None", f"{names.bind(orjson.Fragment)}(v)"
+    return None

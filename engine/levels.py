@@ -7,6 +7,7 @@ field, so that errors are located and nulls propagate (specification §6.4.4). T
 from __future__ import annotations
 
 import abc
+import asyncio
 from bisect import bisect_right
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -20,6 +21,10 @@ from core.context import Context
 Path = list[str | int]
 Locate = Callable[[int], Path]
 """The response path of the n-th value of a level; called only for errors."""
+
+
+TURN = 100
+"""Objects that are built in one go; then the event loop sees to others."""
 
 
 class Nulled:
@@ -295,13 +300,19 @@ class Level:
 
     async def complete(self, parents: Sequence[Any], run: Run, locate: Locate) -> list[Any]:
         """An object (or NULLED) per parent."""
-        try:
-            objects = self.build(parents)
-        except Exception:  # noqa: BLE001  # some leaf of some parent is broken: find out which
-            objects = [self._build_one(parent, run, locate(index)) for index, parent in enumerate(parents)]
+        objects = self._build(parents[:TURN], run, locate)
+        for begun in range(TURN, len(parents), TURN):
+            await asyncio.sleep(0)
+            objects += self._build(parents[begun : begun + TURN], run, lambda index, begun=begun: locate(begun + index))  # type: ignore[misc]
         for step in self.steps:
             await step.fill(parents, objects, run, locate)
         return objects
+
+    def _build(self, parents: Sequence[Any], run: Run, locate: Locate) -> list[Any]:
+        try:
+            return self.build(parents)
+        except Exception:  # noqa: BLE001  # some leaf of some parent is broken: find out which
+            return [self._build_one(parent, run, locate(index)) for index, parent in enumerate(parents)]
 
     def _build_one(self, parent: Any, run: Run, path: Path) -> Any:
         built: dict[str, Any] = dict.fromkeys(self.keys)

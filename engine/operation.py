@@ -6,9 +6,9 @@ Two things implement it: a compiled plan, and graphql-core for what a plan refus
 from __future__ import annotations
 
 import abc
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Hashable, Mapping
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 from graphql import GraphQLError, OperationDefinitionNode
 
@@ -50,9 +50,41 @@ class Operation(abc.ABC):
         """Raise what the guards of the root fields raise: `Unauthenticated`, `Forbidden`. `execute` asks them, too."""
 
     @abc.abstractmethod
+    def nodes(self, variables: Mapping[str, Any]) -> int | None:
+        """What it costs at worst with these (`engine.cost`); None if they are refused."""
+
+    @abc.abstractmethod
     async def execute(self, ctx: Context, variables: Mapping[str, Any]) -> Outcome:
         """Run a query or mutation with raw (JSON) variable values."""
 
     @abc.abstractmethod
     def stream(self, ctx: Context, variables: Mapping[str, Any]) -> AsyncIterator[Outcome]:
-        """Run a subscription; an outcome per event. One that fails is the last: without data, with its located error."""
+        """Run a subscription; an outcome per event. One that fails is the last: without data, with its located error.
+
+        Of a live one, the first look.
+        """
+
+    def live(self, variables: Mapping[str, Any]) -> Following | None:
+        """A live subscription with these variables; None for what ends by itself, or is refused: `stream` says why."""
+        return None
+
+
+class Look(NamedTuple):
+    """What one look of a live subscription has found."""
+
+    outcome: Outcome | None
+    """None if there was nothing new."""
+    place: Hashable
+    """From where the next one goes on."""
+    ended: bool = False
+    more: bool = False
+    """Whether to look again at once."""
+
+
+class Following(Protocol):
+    """A live subscription with its variables: look whenever the topic has changed."""
+
+    topic: tuple[str, str]
+
+    async def look(self, ctx: Context, place: Hashable) -> Look:
+        """From that place on; the first has None. One that fails is the last."""

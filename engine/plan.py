@@ -6,23 +6,24 @@ A plan is compiled per combination of the booleans behind `@skip` and `@include`
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping
-from contextlib import aclosing
+from contextlib import aclosing, suppress
 from typing import Any
 
 from graphql import DocumentNode, GraphQLError, GraphQLSchema, OperationDefinitionNode, OperationType, located_error
 from sqlalchemy.engine import Dialect
 
 from core.context import Context
-from engine.admission import Admission
+from core.errors import DomainError
+from core.sql import Statement
+from engine.admission import MOST_VARIANTS, Admission
 from engine.arguments import declared_arguments
 from engine.levels import NULLED, Completer, Level, Run
-from engine.operation import Leaves, Operation, Outcome, UnplannableError
+from engine.live import Following, LiveStream
+from engine.operation import Leaves, Operation, Outcome
 from engine.planner import Planner, Selected, refuse_unknown
+from engine.recent import Recent
 from engine.relations import ManyRelation
 from engine.selections import condition_variables
-
-MOST_VARIANTS = 64
-"""An operation with more combinations runs on graphql-core."""
 
 
 class Plan(Operation):
@@ -36,36 +37,37 @@ class Plan(Operation):
         admission: Admission,
         leaves: Leaves,
         dialect: Dialect,
+        statements: Recent[Statement],
     ) -> None:
         refuse_unknown(document)
         self.definition = definition
         self._schema, self._document, self._leaves, self._dialect = schema, document, leaves, dialect
+        self._statements = statements
         self._admission = admission
         self._conditions = condition_variables(document)
-        if 2 ** len(self._conditions) > MOST_VARIANTS:
-            raise UnplannableError("too many conditions")
-        self._variants: dict[tuple[bool, ...], Level | RowStream] = {}
+        self._variants: Recent[Compiled] = Recent(MOST_VARIANTS)
         self.everything()
 
-    def everything(self) -> Level | RowStream:
+    def everything(self) -> Compiled:
         """What runs when every condition is true."""
         return self.variant((True,) * len(self._conditions))
 
-    def variant(self, flags: tuple[bool, ...]) -> Level | RowStream:
+    def variant(self, flags: tuple[bool, ...]) -> Compiled:
         """What runs for these values of the operation's boolean variables."""
-        known = self._variants.get(flags)
-        if known is None:
-            known = self._variants[flags] = self._compile(dict(zip(self._conditions, flags, strict=True)))
-        return known
+        return self._variants.remember(flags, lambda: self._compile(dict(zip(self._conditions, flags, strict=True))))
 
-    def _compile(self, flags: Mapping[str, bool]) -> Level | RowStream:
-        planner = Planner(self._schema, self._document, self.definition, flags, self._leaves, self._dialect)
+    def _compile(self, flags: Mapping[str, bool]) -> Compiled:
+        planner = Planner(self._schema, self._document, self.definition, flags, self._leaves, self._dialect, self._statements)
         if self.definition.operation is OperationType.SUBSCRIPTION:
-            return RowStream(*planner.stream())
+            live = planner.live()
+            return RowStream(*planner.stream()) if live is None else LiveStream(*live)
         return planner.level()
 
     def guard(self, ctx: Context) -> None:
         self._admission.guard(ctx)
+
+    def nodes(self, variables: Mapping[str, Any]) -> int | None:
+        return self._admission.nodes(variables)
 
     async def execute(self, ctx: Context, variables: Mapping[str, Any]) -> Outcome:
         run = self._begin(ctx, variables)
@@ -82,16 +84,30 @@ class Plan(Operation):
             yield Outcome(None, run)
             return
         rows = self._variant_of(run)
+        if isinstance(rows, LiveStream):
+            outcome = (await rows.look(run, None)).outcome
+            if outcome is not None:
+                yield outcome
+            return
         assert isinstance(rows, RowStream), "only a subscription is streamed"
         async with aclosing(rows.outcomes(run)) as outcomes:
             async for outcome in outcomes:
                 yield outcome
 
+    def live(self, variables: Mapping[str, Any]) -> Following | None:
+        found = self._admission.variables(variables)
+        if isinstance(found, list):
+            return None
+        stream = self.variant(tuple(found.coerced[name] for name in self._conditions))
+        with suppress(DomainError, GraphQLError):  # which the first look will tell
+            return Following(stream, found) if isinstance(stream, LiveStream) else None
+        return None
+
     def _begin(self, ctx: Context, variables: Mapping[str, Any]) -> Run | list[GraphQLError]:
         found = self._admission.variables(variables)
         return found if isinstance(found, list) else Run(ctx, found)
 
-    def _variant_of(self, run: Run) -> Level | RowStream:
+    def _variant_of(self, run: Run) -> Compiled:
         return self.variant(tuple(run.variables.coerced[name] for name in self._conditions))
 
 
@@ -116,3 +132,6 @@ class RowStream:
     async def _outcome(self, rows: list[Any], run: Run) -> Outcome:
         (batch,) = await self.completer.complete([rows], run, lambda _: [self.selected.key])
         return Outcome(None if batch is NULLED else {self.selected.key: batch}, run.errors)
+
+
+Compiled = Level | RowStream | LiveStream

@@ -27,9 +27,10 @@ from graphql import (
 from sqlalchemy.engine import Dialect
 
 from core.ids import encode_global_id
+from core.sql import Statement
 from engine.arguments import declared_arguments, graphql_arguments
 from engine.declare import definition_of, guard_of, kind_of, stored_type
-from engine.kinds import Batch, Column, GlobalId, Guard, Kind, Many, One, Stored
+from engine.kinds import Batch, Column, GlobalId, Guard, Kind, Live, Many, One, Some, Stored
 from engine.leaves import Names, expression, serializer, stored_converter
 from engine.levels import (
     AbstractCompleter,
@@ -43,12 +44,14 @@ from engine.levels import (
     Step,
 )
 from engine.operation import Leaves, UnplannableError
+from engine.recent import Recent
 from engine.relations import ManyRelation, OneRelation, Projection
-from engine.selections import Selections, fragments_of, walk
-from engine.steps import AttributeStep, BatchStep, ManyStep, NodeStep, OneStep, Resolution, ResolveStep
+from engine.selections import Selections, fragments_of, sets_of, walk
+from engine.steps import AttributeStep, BatchStep, ManyStep, NodeStep, OneStep, Resolution, ResolveStep, SomeStep
 
 PLANNED_DIRECTIVES = frozenset({"skip", "include"})
 CURSORS = frozenset({"cursor", "startCursor", "endCursor"})
+AHEAD = frozenset({"hasNextPage", "hasPreviousPage"})
 KNOWN_WITHOUT_ROWS = frozenset({"totalCount", "offset", "size", "__typename"})
 NO_VARIABLES = VariableValues({}, {})
 
@@ -140,8 +143,10 @@ class Planner:
         flags: Mapping[str, bool],
         leaves: Leaves,
         dialect: Dialect,
+        statements: Recent[Statement],
     ) -> None:
         self._schema, self._operation, self._leaves, self._dialect = schema, operation, leaves, dialect
+        self._statements = statements
         self._selections = Selections(schema, document, flags)
         self._fragments = fragments_of(document)
 
@@ -158,6 +163,13 @@ class Planner:
         relation = self._many_relation(selected, selected.kind, rows)
         relation.with_cursors()
         return selected, relation, self._completer(selected.field.type, selected, rows)
+
+    def live(self) -> tuple[Selected, Live, Completer] | None:
+        """The one field of a live subscription and what completes its events; None for a row stream."""
+        (selected,) = self._select(self._root(), [self._operation.selection_set])
+        if not isinstance(selected.kind, Live):
+            return None
+        return selected, selected.kind, self._completer(selected.field.type, selected, Objects())
 
     def _root(self) -> GraphQLObjectType:
         root = self._schema.get_root_type(self._operation.operation)
@@ -222,10 +234,8 @@ class Planner:
         match selected.kind:
             case Many() as many:
                 return self._many(selected, many, record)
-            case One() as one if is_abstract_type(selected.target):
-                return self._node(selected, one)
-            case One() as one:
-                return self._one(selected, one, record)
+            case One() | Some() as edge:
+                return self._edge(selected, edge, record)
             case Batch() as batch if isinstance(record, Rows):
                 completer = self._completer(selected.field.type, selected, Objects())
                 indices = [record.projection.index(column) for column in batch.needs]
@@ -260,11 +270,17 @@ class Planner:
             declared_arguments(selected.field, selected.nodes[0]),
             parent_index,
             rows=bool(wanted - KNOWN_WITHOUT_ROWS),
+            more=bool(wanted & AHEAD),
             count="totalCount" in wanted,
         )
 
     def _many_relation(self, selected: Selected, many: Many, rows: Rows) -> ManyRelation:
-        return ManyRelation(selected.label, rows.stored, many, rows.projection, self._dialect)
+        return ManyRelation(selected.label, rows.stored, many, rows.projection, self._dialect, self._statements)
+
+    def _edge(self, selected: Selected, edge: One | Some, record: Rows | Objects) -> Step:
+        if isinstance(edge, Some):
+            return self._some(selected, edge)
+        return self._node(selected, edge) if is_abstract_type(selected.target) else self._one(selected, edge, record)
 
     def _one(self, selected: Selected, one: One, record: Rows | Objects) -> OneStep:
         rows = _rows_of(selected.target)
@@ -276,10 +292,16 @@ class Planner:
             selected.key,
             self._completer(selected.field.type, selected, rows),
             selected.guard,
-            OneRelation(rows.stored, one, rows.projection, self._dialect),
+            OneRelation(rows.stored, one, rows.projection, self._dialect, self._statements, name=selected.label),
             declared_arguments(selected.field, selected.nodes[0]),
             parent_index,
         )
+
+    def _some(self, selected: Selected, some: Some) -> SomeStep:
+        rows = _rows_of(selected.target)
+        completer = self._completer(selected.field.type, selected, rows)
+        relation = OneRelation(rows.stored, One(), rows.projection, self._dialect, self._statements, name=selected.label)
+        return SomeStep(selected.key, completer, selected.guard, relation, some.attribute)
 
     def _node(self, selected: Selected, one: One) -> NodeStep:
         possible = self._schema.get_possible_types(selected.target)
@@ -288,18 +310,22 @@ class Planner:
             selected.key,
             self._completer(selected.field.type, selected, AnyRows(by_type)),
             selected.guard,
-            {name: OneRelation(rows.stored, one, rows.projection, self._dialect) for name, rows in by_type.items()},
+            {
+                name: OneRelation(rows.stored, one, rows.projection, self._dialect, self._statements, name=selected.label)
+                for name, rows in by_type.items()
+            },
             declared_arguments(selected.field, selected.nodes[0]),
+            one.attribute,
         )
 
     def _names_below(self, connection: GraphQLObjectType, nodes: Sequence[FieldNode]) -> set[str]:
         """What is asked of a page; of its edges and its `pageInfo`, what stands in them."""
         names: set[str] = set()
-        for selected in self._select(connection, _sets(nodes)):
+        for selected in self._select(connection, sets_of(nodes)):
             if selected.name != "pageInfo":
                 names.add(selected.name)
             if selected.name in {"edges", "pageInfo"}:
-                names |= {inner.name for inner in self._select(selected.target, _sets(selected.nodes))}
+                names |= {inner.name for inner in self._select(selected.target, sets_of(selected.nodes))}
         return names
 
     # --- completers --------------------------------------------------------------------------------------------------
@@ -313,11 +339,11 @@ class Planner:
             return LeafCompleter(position, serializer(inner, self._leaves))
         if is_abstract_type(inner):
             possible = [each for each in self._schema.get_possible_types(inner) if _reachable(each, record)]
-            levels = {each.name: self._level(each, _sets(selected.nodes), _below(each, record)) for each in possible}
+            levels = {each.name: self._level(each, sets_of(selected.nodes), _below(each, record)) for each in possible}
             resolve_type: Any = inner.resolve_type
             info = self._resolution(selected).info(None, NO_VARIABLES, [selected.key])
             return AbstractCompleter(position, levels, lambda value: str(resolve_type(value, info, inner)), inner.name)
-        return ObjectCompleter(position, self._level(inner, _sets(selected.nodes), _below(inner, record)))
+        return ObjectCompleter(position, self._level(inner, sets_of(selected.nodes), _below(inner, record)))
 
 
 def refuse_unknown(document: DocumentNode) -> None:
@@ -351,7 +377,3 @@ def _below(kind: GraphQLObjectType, record: Record) -> Rows | Objects:
         assert record.rows is not None, "checked at start-up"
         return record.rows
     return record
-
-
-def _sets(nodes: Sequence[FieldNode]) -> list[SelectionSetNode]:
-    return [node.selection_set for node in nodes if node.selection_set is not None]

@@ -6,6 +6,7 @@ statement per relation. Nothing here is fast, and nothing here may answer differ
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
@@ -25,6 +26,7 @@ from graphql import (
     located_error,
     subscribe,
 )
+from sqlalchemy.dialects import sqlite
 from sqlalchemy.engine import Dialect
 from strawberry.dataloader import DataLoader
 
@@ -35,7 +37,7 @@ from engine.admission import Admission
 from engine.arguments import python_names
 from engine.connection import Page
 from engine.declare import definition_of, guard_of, kind_of, stored_type
-from engine.kinds import Batch, Column, GlobalId, Guard, Many, One
+from engine.kinds import Batch, Column, GlobalId, Guard, Live, Many, One, Some
 from engine.operation import Operation, Outcome
 from engine.relations import ManyRelation, OneRelation, Projection
 from engine.steps import key_from_request, local_key
@@ -60,6 +62,9 @@ class Reference(Operation):
 
     def guard(self, ctx: Context) -> None:
         self._admission.guard(ctx)
+
+    def nodes(self, variables: Mapping[str, Any]) -> int | None:
+        return self._admission.nodes(variables)
 
     async def execute(self, ctx: Context, variables: Mapping[str, Any]) -> Outcome:
         refused = self._admission.variables(variables)
@@ -124,6 +129,10 @@ def _columns(field: GraphQLField) -> Sequence[Any]:
     return []
 
 
+_ROWS = sqlite.dialect()
+"""Raw rows come in one stored form from every database: SQLite's."""
+
+
 def attach_resolvers(schema: GraphQLSchema, dialect: Dialect) -> None:
     """Give every declared field of the schema its resolver. Plain resolvers have theirs from Strawberry."""
     kinds = [kind for kind in schema.type_map.values() if is_object_type(kind)]
@@ -144,6 +153,11 @@ def _attach(declared: Declared) -> None:
             declared.field.resolve = declared.node(one)
         case One() as one:
             declared.field.resolve = declared.one(one)
+        case Some() as some:
+            declared.field.resolve = declared.some(some)
+        case Live() as live:
+            declared.field.subscribe = declared.look(live)
+            declared.field.resolve = lambda event, _info, **_: event
         case Many() as many if many.batch:
             declared.field.subscribe = declared.stream(many)
             declared.field.resolve = lambda event, _info, **_: event
@@ -173,7 +187,7 @@ class Declared:
     def column(self, column: Column) -> Resolve:
         """From the stored form to a Python value, which graphql-core then serializes."""
         index, type_ = self._instances[self._parent.name].projection.index(column), column.expression.type
-        decode = None if is_enum_type(self.target) else type_.dialect_impl(self._dialect).result_processor(self._dialect, None)
+        decode = None if is_enum_type(self.target) else type_.dialect_impl(_ROWS).result_processor(_ROWS, None)
 
         def resolve(source: Any, _info: Any) -> Any:
             stored = source.row_[index]
@@ -210,9 +224,10 @@ class Declared:
         """To one row of the type that a global id names."""
         by_type = {name: self._to_one(one, name) for name in self._instances}
 
-        async def resolve(_source: Any, info: Any, **arguments: Any) -> Any:
+        async def resolve(source: Any, info: Any, **arguments: Any) -> Any:
             self._guard(info.context)
-            wanted = decode_global_id(next(iter(arguments.values())))
+            given = None if one.attribute is None else getattr(source, one.attribute)
+            wanted = decode_global_id(next(iter(arguments.values()))) if given is None else given
             if wanted.type_name not in by_type:
                 return None
             instances, relation = by_type[wanted.type_name]
@@ -221,9 +236,36 @@ class Declared:
 
         return resolve
 
+    def some(self, some: Some) -> Resolve:
+        """To several rows, by their keys."""
+        instances, relation = self._to_one(One(), self.target.name)
+
+        async def resolve(source: Any, info: Any) -> Any:
+            rows = await relation.fetch(info.context, list(getattr(source, some.attribute)))
+            return [instances.of(row) for row in rows if row is not None]
+
+        return resolve
+
+    def look(self, live: Live) -> Resolve:
+        """Once: looking again is for those who know the place."""
+
+        async def first(info: Any, arguments: Mapping[str, Any]) -> AsyncIterator[Any]:
+            try:
+                found = await live.look(info.context, self._python(arguments), None)
+            except Exception as error:
+                raise located_error(error, info.field_nodes, info.path.as_list()) from error
+            if found.value is not None:
+                yield found.value
+
+        def subscribe_(_source: Any, info: Any, **arguments: Any) -> AsyncIterator[Any]:
+            self._guard(info.context)
+            return first(info, arguments)
+
+        return subscribe_
+
     def _to_one(self, one: One, target: str) -> tuple[Instances, OneRelation]:
         instances = self._instances[target]
-        return instances, OneRelation(instances.stored, one, instances.projection, self._dialect)
+        return instances, OneRelation(instances.stored, one, instances.projection, self._dialect, name=self._label)
 
     def many(self, many: Many) -> Resolve:
         """To a page of rows."""
@@ -290,7 +332,8 @@ async def _load(ctx: Context, name: Any, load: Callable[[Context, list[Any]], An
     loader = ctx.loaders.get(name)
     if loader is None:
         loader = ctx.loaders[name] = DataLoader(load_fn=lambda keys: load(ctx, keys))
-    return await loader.load(key)
+    # Shielded: graphql-core cancels the siblings of what failed, and what they wait for is what others wait for, too.
+    return await asyncio.shield(loader.load(key))
 
 
 def _of_instances(page: Page, instances: Instances) -> Page:

@@ -9,14 +9,31 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
+from uuid import UUID
 
 import orjson
-from sqlalchemy import ColumnElement, FromClause, Integer, Select, Text, bindparam, func, literal, null, select
+from sqlalchemy import (
+    ARRAY,
+    BigInteger,
+    ColumnElement,
+    FromClause,
+    Integer,
+    Select,
+    Text,
+    bindparam,
+    func,
+    literal,
+    literal_column,
+    null,
+    select,
+    true,
+)
 from sqlalchemy.engine import Dialect
 from sqlalchemy.sql.util import ClauseAdapter
+from sqlalchemy.types import TypeEngine
 
 from core.context import Context
-from core.errors import InvalidInput, NotSupported
+from core.errors import InvalidInput
 from core.sql import Row, Statement
 from engine.connection import Page
 from engine.keyset import beyond, complete_order, decode_cursor, encode_cursor, fingerprint, is_stored_integer, sort_terms
@@ -24,12 +41,12 @@ from engine.kinds import DEFAULT_PAGE, Column, Many, One, Stored, Viewer, viewer
 from engine.recent import Recent
 
 MOST_STATEMENTS = 128
-"""Of one relation; they are composed again when they were forgotten."""
+"""Of a relation that shares them with no other; they are composed again when they were forgotten."""
 
 
 @dataclass(slots=True)
 class Projection:
-    """The columns that a level reads. Whoever needs one asks for its index in the row; index 0 is the parent's position."""
+    """The columns that a level reads. Whoever needs one asks for its index in the row; last comes the parent's position."""
 
     columns: list[Column] = field(default_factory=list)
 
@@ -39,14 +56,20 @@ class Projection:
         for position, known in enumerate(self.columns):
             same = known.expression is wanted.expression and known.allowed is wanted.allowed
             if same and known.otherwise == wanted.otherwise:
-                return position + 1
+                return position
         self.columns.append(wanted)
-        return len(self.columns)
+        return len(self.columns) - 1
 
-    def select(self, viewer: Viewer, position: ColumnElement[Any]) -> Select[Any]:
-        """The SELECT list: the parent's position, then each column as this viewer may see it."""
-        shown = [position, *(_shown(column, viewer) for column in self.columns)]
+    def select(self, viewer: Viewer, position: ColumnElement[Any] | None = None) -> Select[Any]:
+        """The SELECT list: each column as this viewer may see it, then the parent's position, unless there is but one."""
+        shown = [_shown(column, viewer) for column in self.columns]
+        if position is not None or not shown:
+            shown.append(_ONLY if position is None else position)
         return select(*(expression.label(f"c{index}") for index, expression in enumerate(shown)))
+
+
+_ONLY: ColumnElement[int] = literal_column("0")
+"""The position of the only parent."""
 
 
 def _shown(column: Column, viewer: Viewer) -> ColumnElement[Any]:
@@ -55,61 +78,99 @@ def _shown(column: Column, viewer: Viewer) -> ColumnElement[Any]:
     return null() if column.otherwise is None else literal(column.otherwise)
 
 
-def _parents(dialect: Dialect) -> FromClause:
-    """The parents' keys as a table (`key`: position, `value`: key), whatever their number: the text never changes."""
-    if dialect.name != "sqlite":
-        raise NotSupported(f"relations on {dialect.name}")
-    return func.json_each(bindparam("keys", type_=Text())).table_valued("key", "value")
+class Parents(NamedTuple):
+    """The keys of a level's parents as a table, whatever their number: the text never changes."""
+
+    table: FromClause
+    position: ColumnElement[int]
+    """From 0 on."""
+    key: ColumnElement[Any]
 
 
-def _keys(keys: Sequence[Any]) -> str:
-    return orjson.dumps(keys, default=str).decode()
+def _parents(dialect: Dialect, kind: TypeEngine[Any]) -> Parents:
+    """Their keys are of that type, bound as `keys`."""
+    if dialect.name == "postgresql":
+        keys = func.unnest(bindparam("keys", type_=ARRAY(kind)))
+        table = keys.table_valued("value", with_ordinality="ordinality").render_derived(name="parents")
+        return Parents(table, table.c.ordinality - literal_column("1"), table.c.value)
+    table = func.json_each(bindparam("keys", type_=Text())).table_valued("key", "value", name="parents")
+    return Parents(table, table.c.key, table.c.value)
+
+
+def _keys(dialect: Dialect, keys: Sequence[Any]) -> Any:
+    """The value of `keys`."""
+    return keys if dialect.name == "postgresql" else orjson.dumps(keys, default=str).decode()
+
+
+def _key_reader(kind: TypeEngine[Any], dialect: Dialect) -> Callable[[Any], Any]:
+    """From what may be a key (a Python value, a stored one, a client's text) to its stored form; None for what cannot be one."""
+    if kind.python_type is UUID:
+        return _stored_uuid
+    small = dialect.name == "postgresql" and not isinstance(kind, BigInteger)
+    return lambda key: None if isinstance(key, int) and not is_stored_integer(key, bits=32 if small else 64) else key
+
+
+def _stored_uuid(key: Any) -> str | None:
+    try:
+        return None if key is None else str(key if isinstance(key, UUID) else UUID(key))
+    except ValueError:
+        return None
+
+
+def _weight(statement: Statement) -> int:
+    return len(statement.text)
 
 
 class OneRelation:
     """To one row by its key."""
 
-    def __init__(self, stored: Stored, one: One, projection: Projection, dialect: Dialect) -> None:
+    def __init__(
+        self,
+        stored: Stored,
+        one: One,
+        projection: Projection,
+        dialect: Dialect,
+        statements: Recent[Statement] | None = None,
+        *,
+        name: str = "",
+    ) -> None:
+        self.name = name
         self.stored, self.one, self.projection, self.dialect = stored, one, projection, dialect
-        self._statements: Recent[Statement] = Recent(MOST_STATEMENTS)
-        processor = stored.key.type.dialect_impl(dialect).bind_processor(dialect)
-        self._to_stored: Callable[[Any], Any] = processor or (lambda key: key)
+        self._statements = Recent[Statement](MOST_STATEMENTS) if statements is None else statements
+        self._stored_key = _key_reader(stored.key.type, dialect)
 
     async def fetch(self, ctx: Context, keys: Sequence[Any]) -> list[Row | None]:
         """A row or None for each key (None stays None). Keys are Python values or stored ones."""
         if self.one.allowed is not None and not self.one.allowed(Viewer(ctx.principals.shape)):
             return [None] * len(keys)
-        stored = [self._stored_key(key) for key in keys]
-        wanted = list(dict.fromkeys(key for key in stored if key is not None))
+        stored = {key: self._stored_key(key) for key in dict.fromkeys(keys)}  # many parents, few keys
+        wanted = list(dict.fromkeys(key for key in stored.values() if key is not None))
         if not wanted:
             return [None] * len(keys)
         single = len(wanted) == 1
         statement = self.statement(ctx.principals.shape, single=single)
-        given: dict[str, object] = {"key": wanted[0]} if single else {"keys": _keys(wanted)}
+        given: dict[str, object] = {"key": wanted[0]} if single else {"keys": _keys(self.dialect, wanted)}
         rows = await statement.fetch(ctx.sql, **given, **viewer_values(ctx.principals))
-        found: dict[Any, Row] = {wanted[row[0]]: row for row in rows}
-        return [found.get(key) for key in stored]
-
-    def _stored_key(self, key: Any) -> Any:
-        """None also for what cannot be a key: an integer that no column can hold."""
-        stored = None if key is None else self._to_stored(key)
-        return None if isinstance(stored, int) and not is_stored_integer(stored) else stored
+        found: dict[Any, Row] = {wanted[0 if single else row[-1]]: row for row in rows}
+        return [found.get(stored[key]) for key in keys]
 
     def statement(self, shape: tuple[tuple[str, str], ...], *, single: bool) -> Statement:
         """By one key, or by all keys of a level."""
         return self._statements.remember(
-            (shape, single), lambda: Statement(self._compose(Viewer(shape), single=single), self.dialect)
+            (self, shape, single),
+            lambda: Statement(self._compose(Viewer(shape), single=single), self.dialect, self.name),
+            weight=_weight,
         )
 
     def _compose(self, viewer: Viewer, *, single: bool) -> Select[Any]:
         stored = self.stored
         if single:
-            selected = self.projection.select(viewer, literal(0)).select_from(stored.table)
-            selected = selected.where(stored.key == bindparam("key", type_=Text()))
+            selected = self.projection.select(viewer).select_from(stored.table)
+            selected = selected.where(stored.key == bindparam("key", type_=stored.key.type))
         else:
-            parents = _parents(self.dialect)
-            selected = self.projection.select(viewer, parents.c.key)
-            selected = selected.select_from(parents.join(stored.table, stored.key == parents.c.value))
+            parents = _parents(self.dialect, stored.key.type)
+            selected = self.projection.select(viewer, parents.position)
+            selected = selected.select_from(parents.table.join(stored.table, stored.key == parents.key))
         if self.one.live and stored.live is not None:
             selected = selected.where(stored.live)
         return selected.where(stored.visible(viewer))
@@ -139,25 +200,40 @@ class Shape(NamedTuple):
 class ManyRelation:
     """To pages of rows, for all parents of a level at once, or at the root."""
 
-    def __init__(self, name: str, stored: Stored, many: Many, projection: Projection, dialect: Dialect) -> None:
+    def __init__(
+        self,
+        name: str,
+        stored: Stored,
+        many: Many,
+        projection: Projection,
+        dialect: Dialect,
+        statements: Recent[Statement] | None = None,
+    ) -> None:
         self.name, self.stored, self.many, self.projection, self.dialect = name, stored, many, projection, dialect
         self.order = complete_order(many.order, stored.key)
         self._marks: tuple[int, ...] | None = None
-        self._statements: Recent[Statement] = Recent(MOST_STATEMENTS)
+        self._statements = Recent[Statement](MOST_STATEMENTS) if statements is None else statements
 
     def with_cursors(self) -> None:
         """Also read what cursors are made of."""
         self._marks = tuple(self.projection.index(term.expression) for term in self.order)
 
     async def pages(
-        self, ctx: Context, keys: Sequence[Any] | None, arguments: Mapping[str, Any], *, rows: bool = True, count: bool = False
+        self,
+        ctx: Context,
+        keys: Sequence[Any] | None,
+        arguments: Mapping[str, Any],
+        *,
+        rows: bool = True,
+        more: bool = True,
+        count: bool = False,
     ) -> list[Page]:
-        """One page per parent key (at the root: `keys` is None, one page). `rows` and `count` say what is wanted of it."""
+        """One page per parent key (at the root: `keys` is None, one page). `rows`, `more` and `count`: what is wanted of it."""
         with_cursors = self._marks is not None or arguments.get("after") is not None or arguments.get("before") is not None
         mark = self._mark(arguments) if with_cursors else ""
         wanted = self._slice(arguments, mark)
         positions, unique = _unique(keys)
-        found = await self._rows(ctx, unique, arguments, wanted) if rows else {}
+        found = await self._rows(ctx, unique, arguments, wanted, wanted.size + more) if rows else {}
         totals = await self._totals(ctx, unique, arguments) if count else {}
         pages = [
             self._page(found.get(position, []), wanted, mark, totals.get(position, 0 if count else None))
@@ -166,7 +242,7 @@ class ManyRelation:
         return [pages[position] for position in positions]
 
     async def _rows(
-        self, ctx: Context, keys: Sequence[Any] | None, arguments: Mapping[str, Any], wanted: Slice
+        self, ctx: Context, keys: Sequence[Any] | None, arguments: Mapping[str, Any], wanted: Slice, limit: int
     ) -> dict[int, list[Row]]:
         nulls = None if wanted.place is None else tuple(value is None for value in wanted.place)
         shape = Shape(
@@ -177,14 +253,14 @@ class ManyRelation:
             nulls,
             wanted.offset > 0,
         )
-        values = {"limit": wanted.size + 1, "offset": wanted.offset, **self._values(ctx, keys, arguments)}
+        values = {"limit": limit, "offset": wanted.offset, **self._values(ctx, keys, arguments)}
         values.update({f"place_{index}": value for index, value in enumerate(wanted.place or ())})
         rows = await self.statement("rows", shape).fetch(ctx.sql, **values)
         if keys is None:
             return {0: rows}
         grouped: dict[int, list[Row]] = {}
         for row in rows:
-            grouped.setdefault(row[0], []).append(row)
+            grouped.setdefault(row[-1], []).append(row)
         return grouped
 
     async def _totals(self, ctx: Context, keys: Sequence[Any] | None, arguments: Mapping[str, Any]) -> dict[int, int]:
@@ -197,8 +273,8 @@ class ManyRelation:
         assert self._marks is not None, "a stream goes on from the place of its last row"
         place: tuple[Any, ...] | None = None
         while True:
-            wanted = Slice(self.many.batch - 1, 0, backward=False, place=place)
-            rows = (await self._rows(ctx, None, arguments, wanted)).get(0, [])
+            wanted = Slice(self.many.batch, 0, backward=False, place=place)
+            rows = (await self._rows(ctx, None, arguments, wanted, wanted.size)).get(0, [])
             if rows:
                 yield rows
             if len(rows) < self.many.batch:
@@ -208,27 +284,37 @@ class ManyRelation:
     def statement(self, what: str, shape: Shape) -> Statement:
         """The statement for that shape (`rows` or `count`), composed when it is first needed."""
         compose = self._compose_rows if what == "rows" else self._compose_count
-        return self._statements.remember((what, shape), lambda: Statement(compose(shape), self.dialect))
+        name = f"{self.name} {what}"
+        return self._statements.remember(
+            (self, what, shape), lambda: Statement(compose(shape), self.dialect, name), weight=_weight
+        )
 
     # --- composing ---------------------------------------------------------------------------------------------------
 
     def _compose_rows(self, shape: Shape) -> Select[Any]:
         viewer = Viewer(shape.viewer)
         if self.many.parent is None:
-            selected = self.projection.select(viewer, literal(0)).select_from(self.stored.table)
+            selected = self.projection.select(viewer).select_from(self.stored.table)
             return self._page_of(selected, shape, lambda clause: clause)
-        parents, other = _parents(self.dialect), self.stored.table.alias("page")
+        parents, other = _parents(self.dialect, self.many.parent.type), self.stored.table.alias("page")
         adapt = ClauseAdapter(other).traverse
-        page = select(adapt(self.stored.key)).where(adapt(self.many.parent) == parents.c.value)
-        page = self._page_of(page, shape, adapt).correlate(parents)
-        selected = self.projection.select(viewer, parents.c.key)
-        selected = selected.select_from(parents.join(self.stored.table, self.stored.key.in_(page)))
-        return selected.order_by(parents.c.key, *sort_terms(self.order, backward=shape.backward))
+        page = select(adapt(self.stored.key).label("key")).where(adapt(self.many.parent) == parents.key)
+        page = self._page_of(page, shape, adapt).correlate(parents.table)
+        selected = self.projection.select(viewer, parents.position)
+        selected = selected.select_from(self._each_page(parents, page))
+        return selected.order_by(parents.position, *sort_terms(self.order, backward=shape.backward))
+
+    def _each_page(self, parents: Parents, page: Select[Any]) -> FromClause:
+        """The rows of each parent's page. SQLite has no LATERAL; PostgreSQL would look into every row for IN."""
+        if self.dialect.name != "postgresql":
+            return parents.table.join(self.stored.table, self.stored.key.in_(page))
+        found = page.lateral("found")
+        return parents.table.join(found, true()).join(self.stored.table, self.stored.key == found.c.key)
 
     def _page_of(self, selected: Select[Any], shape: Shape, adapt: Callable[[Any], Any]) -> Select[Any]:
         conditions = self._conditions(shape)
         if shape.nulls is not None:
-            conditions.append(beyond(self.order, shape.nulls, backward=shape.backward))
+            conditions.append(beyond(self.order, shape.nulls, self.dialect, backward=shape.backward))
         selected = selected.where(*(adapt(condition) for condition in conditions))
         selected = selected.order_by(*(adapt(term) for term in sort_terms(self.order, backward=shape.backward)))
         selected = selected.limit(bindparam("limit", type_=Integer()))
@@ -237,11 +323,11 @@ class ManyRelation:
     def _compose_count(self, shape: Shape) -> Any:
         conditions = self._conditions(shape)
         if self.many.parent is None:
-            return select(literal(0), func.count()).select_from(self.stored.table).where(*conditions)
-        parents = _parents(self.dialect)
+            return select(_ONLY, func.count()).select_from(self.stored.table).where(*conditions)
+        parents = _parents(self.dialect, self.many.parent.type)
         counted = select(func.count()).select_from(self.stored.table)
-        counted = counted.where(self.many.parent == parents.c.value, *conditions).correlate(parents)
-        return select(parents.c.key, counted.scalar_subquery())
+        counted = counted.where(self.many.parent == parents.key, *conditions).correlate(parents.table)
+        return select(parents.position, counted.scalar_subquery())
 
     def _conditions(self, shape: Shape) -> list[ColumnElement[bool]]:
         conditions = [self.stored.visible(Viewer(shape.viewer))]
@@ -267,7 +353,7 @@ class ManyRelation:
         values: dict[str, Any] = viewer_values(ctx.principals)
         values.update({f"filter_{name}": _storable(arguments[name], name) for name in self._given(arguments)})
         if keys is not None:
-            values["keys"] = _keys(keys)
+            values["keys"] = _keys(self.dialect, keys)
         return values
 
     def _mark(self, arguments: Mapping[str, Any]) -> str:

@@ -84,6 +84,9 @@ def stored_time_to_wire(stored: Any) -> str:
     """From the fixed-width stored text (or a driver's datetime) to the wire: the fraction goes if it is exactly zero."""
     if stored.__class__ is not str:
         return wire_time(stored)
+    moment = datetime.fromisoformat(stored)  # a row that holds no time is an error of its field
+    if stored[26:] != "Z":
+        return wire_time(moment)
     return stored if stored[19:26] != ".000000" else stored[:19] + "Z"
 
 

@@ -81,6 +81,11 @@ class Selections:
         return self._flags.get(value.name.value) if isinstance(value, VariableNode) else value.value
 
 
+def sets_of(nodes: Sequence[FieldNode]) -> list[SelectionSetNode]:
+    """What the nodes of one field select, as one selection."""
+    return [node.selection_set for node in nodes if node.selection_set is not None]
+
+
 def fragments_of(document: DocumentNode) -> dict[str, FragmentDefinitionNode]:
     """The document's fragments by name."""
     return {node.name.value: node for node in document.definitions if isinstance(node, FragmentDefinitionNode)}

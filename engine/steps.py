@@ -7,6 +7,7 @@ import asyncio
 from collections.abc import Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass
 from inspect import isawaitable
+from itertools import islice
 from operator import attrgetter, itemgetter
 from typing import Any
 
@@ -55,7 +56,10 @@ class AttributeStep(Step):
 
     async def values(self, parents: Sequence[Any], run: Run, locate: Locate) -> Sequence[Any]:
         read = attrgetter(self.attribute)
-        return [_attempt(read, parent) for parent in parents]
+        try:
+            return list(map(read, parents))
+        except Exception:  # noqa: BLE001  # some parent's own error: find out whose
+            return [_attempt(read, parent) for parent in parents]
 
 
 def _attempt(read: Callable[[Any], Any], parent: Any) -> Any:
@@ -73,11 +77,13 @@ class ManyStep(GuardedStep):
     arguments: Arguments
     parent_index: int | None
     rows: bool
+    more: bool
     count: bool
 
     async def resolve(self, parents: Sequence[Any], run: Run) -> Sequence[Any]:
         keys = None if self.parent_index is None else [parent[self.parent_index] for parent in parents]
-        return await self.relation.pages(run.ctx, keys, self.arguments(run.variables), rows=self.rows, count=self.count)
+        arguments = self.arguments(run.variables)
+        return await self.relation.pages(run.ctx, keys, arguments, rows=self.rows, more=self.more, count=self.count)
 
 
 @dataclass(slots=True)
@@ -100,6 +106,19 @@ class OneStep(GuardedStep):
         return [key_from_request(one, run.ctx, self.arguments(run.variables))] * len(parents)
 
 
+@dataclass(slots=True)
+class SomeStep(GuardedStep):
+    """The rows that each parent holds the keys of, all in one statement."""
+
+    relation: OneRelation
+    attribute: str
+
+    async def resolve(self, parents: Sequence[Any], run: Run) -> Sequence[Any]:
+        keys = [list(getattr(parent, self.attribute)) for parent in parents]
+        found = iter(await self.relation.fetch(run.ctx, [key for each in keys for key in each]))
+        return [[row for row in islice(found, len(each)) if row is not None] for each in keys]
+
+
 def key_from_request(one: One, ctx: Context, arguments: Mapping[str, Any]) -> Any:
     """The key that does not depend on a parent: the viewer's own in a domain, or an argument."""
     if one.viewer is not None:
@@ -110,12 +129,15 @@ def key_from_request(one: One, ctx: Context, arguments: Mapping[str, Any]) -> An
 
 @dataclass(slots=True)
 class NodeStep(GuardedStep):
-    """`node(id:)` and other global ids: the id says which type's table to look in."""
+    """`node(id:)` and other global ids: the id, an argument or a parent's attribute, says which type's table to look in."""
 
     relations: Mapping[str, OneRelation]
     arguments: Arguments
+    attribute: str | None = None
 
     async def resolve(self, parents: Sequence[Any], run: Run) -> Sequence[Any]:
+        if self.attribute is not None:
+            return [await self._node(getattr(parent, self.attribute), run.ctx) for parent in parents]
         (text,) = self.arguments(run.variables).values()
         return [await self._node(decode_global_id(text), run.ctx)] * len(parents)
 

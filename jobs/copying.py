@@ -49,9 +49,20 @@ class CopyFailedError(Exception):
 
 
 def copy_file(
-    source: Source, path: str, store: ObjectStore, key: str, *, token: str, watch: Watch, before_commit: Callable[[], None]
+    source: Source,
+    path: str,
+    store: ObjectStore,
+    key: str,
+    *,
+    token: str,
+    watch: Watch,
+    before_commit: Callable[[], None],
+    replace: bool = True,
 ) -> Copied:
-    """Copy `path` of the source to `key` of the store. Raises `CopyFailedError`; nothing half-written is ever visible."""
+    """Copy `path` of the source to `key` of the store. Raises `CopyFailedError`; nothing half-written is ever visible.
+
+    `replace` says whether there may be something under that key.
+    """
     with _explained("the source cannot be read"):
         before = source.state(path)
         stream = source.open(path)
@@ -62,7 +73,7 @@ def copy_file(
             copied = _copy_and_compare(source, path, stream, before, writer, watch)
             before_commit()
             with _explained("the copy cannot be put in its place"):
-                writer.commit(before.modified_ns)
+                writer.commit(before.modified_ns, replace=replace)
         except BaseException:
             writer.abort()
             raise
@@ -93,7 +104,7 @@ def _pour(stream: BinaryIO, writer: ObjectWriter, expected: int, watch: Watch) -
     size = 0
     while True:
         with _explained("the source cannot be read"):
-            chunk = stream.read(CHUNK)
+            chunk = stream.read(min(CHUNK, expected - size + 1))  # one more, to see whether there is
         if not chunk:
             return size, digest.hexdigest()
         digest.update(chunk)

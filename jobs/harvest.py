@@ -7,9 +7,11 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
+from collections import deque
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import timedelta
 from functools import partial
 from pathlib import Path
@@ -21,19 +23,20 @@ from sqlalchemy.engine import RowMapping
 
 from core.errors import DomainError, Unavailable
 from core.vocabulary import StorageType
-from jobs.active import ActiveRun, InterruptedRunError, Job, Level, RunFailedError
+from jobs.active import ActiveRun, InterruptedRunError, Job, Level, RunCanceledError, RunFailedError
 from jobs.arks import mint_ark
 from jobs.copying import Copied, CopyFailedError, copy_file
 from jobs.listing import Listing
+from jobs.pace import LONG, Pace
 from jobs.queue import LeaseLostError
-from jobs.records import Attempt, HarvestRecords, WantedFile
+from jobs.records import Attempt, HarvestRecords, Outcome, WantedFile
 from jobs.runner import NewRun
 from jobs.sources import FoundFile, Source, open_source
 from storage.objects.paths import allowed_folder, safe_name
 from storage.objects.posix import PosixStore
 from storage.objects.protocol import ObjectStore
 from storage.objects.unsupported import UnsupportedStore
-from storage.sql.tables import instruments, schedules, storage_locations
+from storage.sql.tables import instruments, schedules, service_accounts, storage_locations
 
 log = logging.getLogger(__name__)
 
@@ -47,7 +50,18 @@ _BATCH = 500
 _LOGGED = 100
 """How many files may have a line in the log before it only counts them; their transfers say the same."""
 
-OpenSource = Callable[[RowMapping, Sequence[Path]], Source]
+_ENDINGS = (LeaseLostError, InterruptedRunError, RunCanceledError, RunFailedError)
+"""What ends a harvest; anything else is the affair of one file."""
+
+_WORDS: dict[type[BaseException], str] = {
+    InterruptedRunError: "the worker stopped before the copy",
+    RunFailedError: "the harvest ended before the copy",
+}
+"""What is written to transfers that were begun and not made; other ends say it themselves."""
+
+OpenSource = Callable[[RowMapping, Sequence[Path], RowMapping | None], Source]
+"""Of an instrument, the allowed roots, and the instrument's service account."""
+
 OpenStore = Callable[[RowMapping, Sequence[Path]], ObjectStore]
 
 
@@ -90,24 +104,32 @@ def harvest_job(settings: HarvestSettings, *, source_of: OpenSource = open_sourc
     """The job for runs of kind `harvest`."""
 
     async def harvest(run: ActiveRun) -> str:
-        instrument, location = await _rows(run)
+        instrument, account, location = await _rows(run)
         try:
             folder = safe_name(instrument["name"])
-            source = await asyncio.to_thread(source_of, instrument, settings.allowed_roots)
+            source = await asyncio.to_thread(source_of, instrument, settings.allowed_roots, account)
             store = await asyncio.to_thread(store_of, location, settings.allowed_roots)
         except DomainError as error:
             raise RunFailedError(error.detail) from error
         mint = partial(mint_ark, settings.ark_naan, settings.ark_shoulder)
         records = HarvestRecords(run, instrument, location["id"], mint)
-        return await Harvest(run, settings, records, source, store, folder).execute()
+        try:
+            return await Harvest(run, settings, records, source, store, folder).execute()
+        finally:
+            await asyncio.to_thread(source.close)
 
     return harvest
 
 
-async def _rows(run: ActiveRun) -> tuple[RowMapping, RowMapping]:
-    """What to harvest and where to put it. Disabled instruments are harvested when somebody asks; the scheduler does not."""
+async def _rows(run: ActiveRun) -> tuple[RowMapping, RowMapping | None, RowMapping]:
+    """What to harvest, as whom, and where to put it. Disabled instruments are harvested when somebody asks, not by cron."""
     instrument_id, schedule_id = (UUID(run.parameters[name]) for name in ("instrument_id", "schedule_id"))
     instrument = await run.database.first(select(instruments).where(instruments.c.id == instrument_id))
+    account = await run.database.first(
+        select(service_accounts)
+        .join(instruments, instruments.c.service_account_id == service_accounts.c.id)
+        .where(instruments.c.id == instrument_id)
+    )
     location = await run.database.first(
         select(storage_locations)
         .join(schedules, schedules.c.default_storage_location_id == storage_locations.c.id)
@@ -119,7 +141,7 @@ async def _rows(run: ActiveRun) -> tuple[RowMapping, RowMapping]:
         raise RunFailedError("the storage location has been deleted")
     if not location["enabled"]:
         raise RunFailedError(f"the storage location {location['name']!r} is disabled")
-    return instrument, location
+    return instrument, account, location
 
 
 @dataclass(slots=True)
@@ -154,12 +176,20 @@ class Harvest:
         self._folder = folder
         self._tally = Tally()
         self._bytes_under_way = 0
+        self._pace = Pace()
         self._lines = 0
         self._reported = run.clock()
         self._abandoned = False
 
     async def execute(self) -> str:
         """Do it; the message of the finished run."""
+        try:
+            return await self._execute()
+        except (InterruptedRunError, RunCanceledError, RunFailedError, asyncio.CancelledError) as end:
+            await self._leave_none_open(end)
+            raise
+
+    async def _execute(self) -> str:
         again = f" again (attempt {self._run.attempt})" if self._run.attempt > 1 else ""
         await self._run.log("info", f"The harvest of {self._folder} begins{again}")
         await self._fail_open_transfers("the worker died during the copy")
@@ -218,59 +248,124 @@ class Harvest:
         await self._report()
 
     async def _copy_new(self, listing: Listing) -> None:
-        async for batch in _batches(listing):
-            for wanted in await self._records.wanted(batch):
+        async for found in _batches(listing):
+            wanted = deque(await self._records.wanted(found))
+            while wanted:
                 self._run.leave_if_stopping()
-                await self._step(wanted)
+                await self._step(self._pace.next_of(wanted))
+                self._leave_if_lost()
 
-    async def _step(self, wanted: WantedFile) -> None:
-        """One file. An error that nobody foresaw is tried once more, then it is this file's and not the harvest's."""
+    def _leave_if_lost(self) -> None:
+        """Rather than to let each of many files wait for a server that is not there."""
+        reason = self._source.lost()
+        if reason is not None:
+            tally = self._tally
+            raise RunFailedError(
+                f"{reason}; {tally.files_done} of {_files(tally.files_new)} copied, the next harvest tries the others"
+            )
+
+    async def _step(self, group: Sequence[WantedFile]) -> None:
+        """A few files. An error that nobody foresaw is tried once more, file by file; then it is the file's, not the harvest's."""
+        left = {wanted.found.path: wanted for wanted in group}
         try:
-            await self._transfer(wanted)
-        except (LeaseLostError, InterruptedRunError):
+            await self._transfer(group, left)
+        except _ENDINGS:
             raise
         except Exception:
-            log.exception("run %s: unexpected error at %r", self._run.id, wanted.found.path)
-        else:
-            return
-        await self._run.pause(self._settings.step_pause)
+            log.exception("run %s: unexpected error at %r", self._run.id, next(iter(left), None))
+            self._pace.one_by_one()
+        for wanted in left.values():
+            await self._run.pause(self._settings.step_pause)
+            await self._step_again(wanted)
+
+    async def _step_again(self, wanted: WantedFile) -> None:
         try:
             await self._fail_open_transfers("an unexpected error ended the copy")
             for again in await self._records.wanted([wanted.found]):
-                await self._transfer(again)
-        except (LeaseLostError, InterruptedRunError):
+                await self._transfer([again], {})
+        except _ENDINGS:
             raise
         except Exception as error:
             log.exception("run %s: unexpected error at %r, again", self._run.id, wanted.found.path)
             await self._give_up(wanted, error)
 
-    async def _transfer(self, wanted: WantedFile) -> None:
-        self._bytes_under_way = 0
-        destination = self._locate(wanted.found)
-        attempt = await self._records.begin(wanted, destination)
-        try:
-            if destination is not None:
-                await self._refuse_taken(wanted.found, destination)
-            copied = await self._in_thread(partial(self._copy, attempt))
-        except CopyFailedError as failure:
-            await self._records.fail(attempt, failure)
-            await self._log_file("warning", f"{wanted.found.path} was not copied: {failure.message}")
-            self._tally.files_failed += 1
-        else:
-            await self._records.complete(attempt, copied)
-            self._tally.files_done += 1
-            self._tally.bytes_done += copied.state.size
-        self._bytes_under_way = 0
-        await self._report()
+    async def _transfer(self, group: Sequence[WantedFile], left: dict[str, WantedFile]) -> None:
+        """Begin them, copy one after the other, write how that went. Takes out of `left` what was written."""
+        began = time.monotonic()
+        attempts = await self._records.begin([(wanted, self._locate(wanted.found)) for wanted in group])
+        taken = {attempt.transfer_id: await self._taken(attempt) for attempt in await self._occupied(attempts)}
+        unforeseen: Exception | None = None
+        while attempts:
+            outcomes = await self._in_thread(partial(self._copy_some, attempts, taken))
+            unforeseen = await self._settle(outcomes, left) or unforeseen
+            attempts = attempts[len(outcomes) :]
+            await self._report()
+            if attempts:
+                self._run.leave_if_stopping()
+                self._leave_if_lost()
+        self._pace.took(time.monotonic() - began)
+        if unforeseen is not None:
+            raise unforeseen
 
-    def _copy(self, attempt: Attempt) -> Copied:
-        """Runs in a thread."""
+    async def _settle(self, outcomes: Sequence[Outcome], left: dict[str, WantedFile]) -> Exception | None:
+        """Write how copies ended; what happened to one that nobody foresaw."""
+        await self._records.settle(outcomes)
+        self._bytes_under_way = 0
+        unforeseen: Exception | None = None
+        for outcome in outcomes:
+            path = outcome.attempt.found.path
+            if isinstance(outcome.result, Copied):
+                self._tally.files_done += 1
+                self._tally.bytes_done += outcome.result.state.size
+            elif isinstance(outcome.result, CopyFailedError):
+                self._tally.files_failed += 1
+                await self._log_file("warning", f"{path} was not copied: {outcome.result.message}")
+            else:
+                unforeseen = outcome.result
+                continue
+            left.pop(path, None)
+        return unforeseen
+
+    def _copy_some(self, attempts: Sequence[Attempt], taken: Mapping[UUID, bool]) -> list[Outcome]:
+        """Runs in a thread. One after the other; fewer than all when it takes long or the harvest is to end."""
+        clock, began = self._run.clock, time.monotonic()
+        outcomes: list[Outcome] = []
+        for attempt in attempts:
+            began_at = clock()
+            result: Copied | Exception
+            try:
+                result = self._copy(attempt, taken.get(attempt.transfer_id))
+            except _ENDINGS:
+                if outcomes:  # write what is done first; the next one to look will be told the same
+                    break
+                raise
+            except Exception as error:  # noqa: BLE001  # it is told beside the others
+                result = error
+            outcomes.append(Outcome(attempt, result, began_at, clock()))
+            if self._run.stopping or self._source.lost() is not None or time.monotonic() - began > LONG:
+                break
+        return self._made_durable(outcomes)
+
+    def _made_durable(self, outcomes: list[Outcome]) -> list[Outcome]:
+        """Runs in a thread. A copy is recorded when it would survive a power cut."""
+        try:
+            self._store.flush()
+        except OSError as error:
+            failure = CopyFailedError(f"the copy cannot be put in its place: {error.strerror or error}")
+            return [replace(each, result=failure) if isinstance(each.result, Copied) else each for each in outcomes]
+        return outcomes
+
+    def _copy(self, attempt: Attempt, taken: bool | None) -> Copied:
+        """Runs in a thread. What lies at the destination is another's, or nobody's, or there is nothing (None)."""
+        if taken:
+            raise CopyFailedError("the destination holds a file of another instrument of the same name")
         return copy_file(
             self._source,
             attempt.found.path,
             self._store,
             self._key(attempt.found),
             token=str(attempt.transfer_id),
+            replace=taken is not None,
             watch=self._watch,
             before_commit=self._run.must_be_held,
         )
@@ -279,6 +374,7 @@ class Harvest:
         """Called by threads, often: counts, and ends what nobody waits for any more."""
         if self._abandoned:
             raise InterruptedRunError
+        self._run.go_on()
         self._bytes_under_way += size
 
     def _key(self, file: FoundFile) -> str:
@@ -291,14 +387,28 @@ class Harvest:
         except DomainError:
             return None
 
-    async def _refuse_taken(self, file: FoundFile, destination: str) -> None:
-        """Names of instruments need not be unique, so two may share a folder: never replace the copy of another's file."""
+    async def _occupied(self, attempts: Sequence[Attempt]) -> list[Attempt]:
+        """Those with something at their destination."""
+        return await self._in_thread(lambda: [attempt for attempt in attempts if self._exists(attempt)])
+
+    def _exists(self, attempt: Attempt) -> bool:
         try:
-            exists = await asyncio.to_thread(self._store.exists, self._key(file))
+            return self._store.exists(self._key(attempt.found))
         except (OSError, DomainError):
-            return  # the copy will meet the same obstacle and say so
-        if exists and await self._records.taken(file.path, destination):
-            raise CopyFailedError("the destination holds a file of another instrument of the same name")
+            return False  # the copy will meet the same obstacle and say so
+
+    async def _taken(self, attempt: Attempt) -> bool:
+        """Names of instruments need not be unique, so two may share a folder: never replace the copy of another's file."""
+        destination = self._locate(attempt.found)
+        return destination is not None and await self._records.taken(attempt.found.path, destination)
+
+    async def _leave_none_open(self, end: BaseException) -> None:
+        """Say of the transfers that were begun together what became of them, unless the run is somebody else's by now."""
+        reason = self._run.ending or end
+        if isinstance(reason, (LeaseLostError, asyncio.CancelledError)):
+            return
+        with suppress(Unavailable, LeaseLostError):  # then the next harvest does it
+            await self._fail_open_transfers(_WORDS.get(type(reason)) or str(reason))
 
     async def _fail_open_transfers(self, reason: str) -> None:
         transfers = await self._records.open_transfers()
@@ -334,6 +444,7 @@ class Harvest:
         finally:
             if not task.done():
                 self._abandoned = True
+                self._source.interrupt()
                 await asyncio.wait({task})
                 task.exception()  # of no interest, but asked for
         return task.result()

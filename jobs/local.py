@@ -5,7 +5,7 @@ from __future__ import annotations
 from uuid import UUID, uuid4
 
 from core.clock import Clock, utc_now
-from jobs.queue import enqueue
+from jobs.queue import cancel, enqueue
 from jobs.runner import NewRun
 from storage.sql.database import Transaction
 
@@ -18,6 +18,9 @@ class LocalRunner:
 
     async def start(self, transaction: Transaction, run: NewRun) -> UUID:
         return await enqueue(transaction, run, now=self._clock())
+
+    async def cancel(self, transaction: Transaction, run_id: UUID) -> None:
+        await cancel(transaction, run_id, now=self._clock())
 
     async def register(self, transaction: Transaction, schedule_id: UUID) -> UUID:
         return uuid4()

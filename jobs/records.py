@@ -1,4 +1,4 @@
-"""What a harvest writes down: file records, transfers, digests, links. Two short transactions around each copy.
+"""What a harvest writes down: file records, transfers, digests, links. Two short transactions around a few copies.
 
 Every change proves that the run is still claimed, so a worker that lost its run cannot write into another's.
 """
@@ -7,18 +7,18 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import PurePosixPath
 from typing import Any
 from uuid import UUID, uuid4
 
-from sqlalchemy import Select, exists, select, update
+from sqlalchemy import Select, bindparam, exists, insert, select, update
 from sqlalchemy.engine import RowMapping
 
-from core.vocabulary import PersistentIdType, TransferStatus
+from core.vocabulary import AuditAction, PersistentIdType, TransferStatus
 from jobs.active import ActiveRun
 from jobs.copying import Copied, CopyFailedError
 from jobs.sources import FoundFile
-from storage.sql.database import Transaction
 from storage.sql.tables import content_digests, file_records, file_transfers, instruments, links
 
 
@@ -37,6 +37,16 @@ class Attempt:
     transfer_id: UUID
     record_id: UUID
     found: FoundFile
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """How an attempt ended, and when it was really made: of several that are recorded together, one is made after the other."""
+
+    attempt: Attempt
+    result: Copied | Exception
+    began_at: datetime
+    ended_at: datetime
 
 
 class HarvestRecords:
@@ -59,79 +69,34 @@ class HarvestRecords:
             if file.path not in known or not known[file.path]["settled"]
         ]
 
-    async def begin(self, wanted: WantedFile, destination: str | None) -> Attempt:
-        """The first transaction: a record with a new ARK, unless there is one, and a transfer in progress."""
-        attempt = Attempt(uuid4(), wanted.record_id or uuid4(), wanted.found)
+    async def begin(self, batch: Sequence[tuple[WantedFile, str | None]]) -> list[Attempt]:
+        """The first transaction, for files and their destinations: records with new ARKs, unless there are, and open transfers."""
+        attempts = [Attempt(uuid4(), wanted.record_id or uuid4(), wanted.found) for wanted, _ in batch]
+        together = list(zip(attempts, batch, strict=True))
+        new = [self._record(attempt) for attempt, (wanted, _) in together if wanted.record_id is None]
         async with self._run.transaction() as transaction:
-            if wanted.record_id is None:
-                await self._record(transaction, attempt)
-            await transaction.insert(
-                file_transfers,
-                id=attempt.transfer_id,
-                file_id=attempt.record_id,
-                storage_location_id=self._storage_location_id,
-                destination_path=destination,
-                transfer_adapter=self._adapter,
-                status=TransferStatus.IN_PROGRESS,
-                started_at=self._run.clock(),
-                run_id=self._run.id,
+            if new:
+                await transaction.execute(insert(file_records), new)
+            await transaction.execute(
+                insert(file_transfers), [self._transfer(attempt, destination) for attempt, (_, destination) in together]
             )
-        return attempt
+        return attempts
 
-    async def complete(self, attempt: Attempt, copied: Copied) -> None:
-        """The second transaction after a copy: the transfer, what the record knows by now, the digest, the link to the run."""
-        async with self._run.transaction() as transaction:
-            now = self._run.clock()
-            await transaction.update(
-                file_transfers,
-                attempt.transfer_id,
-                status=TransferStatus.COMPLETED,
-                bytes_transferred=copied.state.size,
-                source_checksum=copied.source_checksum,
-                dest_checksum=copied.dest_checksum,
-                checksum_verified=True,
-                completed_at=now,
-            )
-            await transaction.update(
-                file_records,
-                attempt.record_id,
-                size_bytes=copied.state.size,
-                source_mtime=copied.state.modified,
-                xxhash=copied.dest_checksum,
-            )
-            await transaction.insert(
-                content_digests,
-                algorithm="xxh64",
-                digest=copied.dest_checksum,
-                asset_type="FileRecord",
-                asset_id=str(attempt.record_id),
-                created_at=now,
-            )
-            await transaction.insert(
-                links,
-                id=uuid4(),
-                from_type="FileRecord",
-                from_id=str(attempt.record_id),
-                to_type="HarvestRun",
-                to_id=str(self._run.id),
-                kind="produced_by",
-                evidence={"transfer_id": str(attempt.transfer_id), "xxh64": copied.dest_checksum},
-                created_at=now,
-            )
+    async def settle(self, outcomes: Sequence[Outcome]) -> None:
+        """The second transaction, after the copies: transfers, what the records know by now, digests, links to the run.
 
-    async def fail(self, attempt: Attempt, failure: CopyFailedError) -> None:
-        """The second transaction when there is no copy. The record stays."""
+        One that ended otherwise than by a copy or its failure stays open.
+        """
+        done = [(outcome, outcome.result) for outcome in outcomes if isinstance(outcome.result, Copied)]
+        failed = [(outcome, outcome.result) for outcome in outcomes if isinstance(outcome.result, CopyFailedError)]
         async with self._run.transaction() as transaction:
-            await transaction.update(
-                file_transfers,
-                attempt.transfer_id,
-                status=TransferStatus.FAILED,
-                source_checksum=failure.source_checksum,
-                dest_checksum=failure.dest_checksum,
-                checksum_verified=failure.verified,
-                completed_at=self._run.clock(),
-                error_message=failure.message,
-            )
+            if failed:
+                await transaction.execute(_FAIL, [_failed(outcome, failure) for outcome, failure in failed])
+            if done:
+                await transaction.execute(_COMPLETE, [_completed(outcome, copied) for outcome, copied in done])
+                await transaction.execute(_LEARN, [_learned(outcome, copied) for outcome, copied in done])
+                await transaction.execute(insert(content_digests), [_digest(outcome, copied) for outcome, copied in done])
+                await transaction.execute(insert(links), [self._link(outcome, copied) for outcome, copied in done])
 
     async def open_transfers(self) -> Sequence[RowMapping]:
         """Transfers of the instrument that are in progress: whoever made them has ended, since we hold its only harvest."""
@@ -145,15 +110,17 @@ class HarvestRecords:
     async def fail_open(self, transfers: Collection[RowMapping], reason: str) -> None:
         """Mark transfers as failed that nobody will end."""
         async with self._run.transaction() as transaction:
-            for transfer in transfers:
-                await transaction.execute(
-                    update(file_transfers)
-                    .where(file_transfers.c.id == transfer["id"], file_transfers.c.status == TransferStatus.IN_PROGRESS)
-                    .values(status=TransferStatus.FAILED, error_message=reason, completed_at=self._run.clock())
+            await transaction.execute(
+                update(file_transfers)
+                .where(
+                    file_transfers.c.id.in_([transfer["id"] for transfer in transfers]),
+                    file_transfers.c.status == TransferStatus.IN_PROGRESS,
                 )
+                .values(status=TransferStatus.FAILED, error_message=reason, completed_at=self._run.clock())
+            )
 
     async def taken(self, path: str, destination: str) -> bool:
-        """Whether the destination is the finished copy of another instrument's file: two of one name share a folder."""
+        """Whether the destination is, or is about to be, the copy of another instrument's file: two may share a folder."""
         others = await self._run.database.all(_records_of_others(self._instrument_id, path))
         if not others:
             return False
@@ -162,28 +129,111 @@ class HarvestRecords:
                 file_transfers.c.file_id.in_([record["id"] for record in others])
             )
         )
-        return any(copy["status"] is TransferStatus.COMPLETED and copy["destination_path"] == destination for copy in copies)
+        return any(copy["status"] in _TAKES and copy["destination_path"] == destination for copy in copies)
 
     async def close(self) -> None:
         """The harvest has ended, whatever became of single files."""
         async with self._run.transaction() as transaction:
-            await transaction.update(instruments, self._instrument_id, last_harvested_at=self._run.clock())
+            now = self._run.clock()
+            await transaction.update(instruments, self._instrument_id, last_harvested_at=now)
+            transaction.announce(instruments, self._instrument_id, now, AuditAction.UPDATE)
 
-    async def _record(self, transaction: Transaction, attempt: Attempt) -> None:
+    def _record(self, attempt: Attempt) -> dict[str, Any]:
         found = attempt.found
-        await transaction.insert(
-            file_records,
-            id=attempt.record_id,
-            persistent_id=self._mint(),
-            persistent_id_type=PersistentIdType.ARK,
-            instrument_id=self._instrument_id,
-            source_path=found.path,
-            filename=PurePosixPath(found.path).name,
-            size_bytes=found.state.size,
-            source_mtime=found.state.modified,
-            first_discovered_at=self._run.clock(),
-            metadata_={},
-        )
+        return {
+            "id": attempt.record_id,
+            "persistent_id": self._mint(),
+            "persistent_id_type": PersistentIdType.ARK,
+            "instrument_id": self._instrument_id,
+            "source_path": found.path,
+            "filename": PurePosixPath(found.path).name,
+            "size_bytes": found.state.size,
+            "source_mtime": found.state.modified,
+            "first_discovered_at": self._run.clock(),
+            "metadata_": {},
+        }
+
+    def _transfer(self, attempt: Attempt, destination: str | None) -> dict[str, Any]:
+        return {
+            "id": attempt.transfer_id,
+            "file_id": attempt.record_id,
+            "storage_location_id": self._storage_location_id,
+            "destination_path": destination,
+            "transfer_adapter": self._adapter,
+            "status": TransferStatus.IN_PROGRESS,
+            "started_at": self._run.clock(),
+            "run_id": self._run.id,
+        }
+
+    def _link(self, outcome: Outcome, copied: Copied) -> dict[str, Any]:
+        return {
+            "id": uuid4(),
+            "from_type": "FileRecord",
+            "from_id": str(outcome.attempt.record_id),
+            "to_type": "HarvestRun",
+            "to_id": str(self._run.id),
+            "kind": "produced_by",
+            "evidence": {"transfer_id": str(outcome.attempt.transfer_id), "xxh64": copied.dest_checksum},
+            "created_at": outcome.ended_at,
+        }
+
+
+_TAKES = frozenset({TransferStatus.IN_PROGRESS, TransferStatus.COMPLETED})
+
+_ENDED = (
+    update(file_transfers)
+    .where(file_transfers.c.id == bindparam("transfer"))
+    .values(started_at=bindparam("began"), completed_at=bindparam("ended"))
+)
+_COMPLETE = _ENDED.values(
+    status=TransferStatus.COMPLETED,
+    bytes_transferred=bindparam("size"),
+    source_checksum=bindparam("source"),
+    dest_checksum=bindparam("copy"),
+    checksum_verified=True,
+)
+_FAIL = _ENDED.values(
+    status=TransferStatus.FAILED,
+    source_checksum=bindparam("source"),
+    dest_checksum=bindparam("copy"),
+    checksum_verified=bindparam("verified"),
+    error_message=bindparam("reason"),
+)
+_LEARN = (
+    update(file_records)
+    .where(file_records.c.id == bindparam("record"))
+    .values(size_bytes=bindparam("size"), source_mtime=bindparam("modified"), xxhash=bindparam("copy"))
+)
+
+
+def _ended(outcome: Outcome) -> dict[str, Any]:
+    return {"transfer": outcome.attempt.transfer_id, "began": outcome.began_at, "ended": outcome.ended_at}
+
+
+def _completed(outcome: Outcome, copied: Copied) -> dict[str, Any]:
+    known = {"size": copied.state.size, "source": copied.source_checksum, "copy": copied.dest_checksum}
+    return _ended(outcome) | known
+
+
+def _failed(outcome: Outcome, failure: CopyFailedError) -> dict[str, Any]:
+    known = {"source": failure.source_checksum, "copy": failure.dest_checksum, "verified": failure.verified}
+    return _ended(outcome) | known | {"reason": failure.message}
+
+
+def _learned(outcome: Outcome, copied: Copied) -> dict[str, Any]:
+    state = copied.state
+    known = {"size": state.size, "modified": state.modified, "copy": copied.dest_checksum}
+    return {"record": outcome.attempt.record_id} | known
+
+
+def _digest(outcome: Outcome, copied: Copied) -> dict[str, Any]:
+    return {
+        "algorithm": "xxh64",
+        "digest": copied.dest_checksum,
+        "asset_type": "FileRecord",
+        "asset_id": str(outcome.attempt.record_id),
+        "created_at": outcome.ended_at,
+    }
 
 
 def _known(instrument_id: UUID, paths: Collection[str]) -> Select[Any]:

@@ -31,6 +31,12 @@ class Runner(Protocol):
         will do its work.
         """
 
+    async def cancel(self, transaction: Transaction, run_id: UUID) -> None:
+        """End a run as part of the caller's change: a waiting one at once, a running one as soon as its worker notices.
+
+        Raises `NotFound`, and `Conflict` for one that has ended.
+        """
+
     async def register(self, transaction: Transaction, schedule_id: UUID) -> UUID:
         """Register a schedule; the id of its deployment."""
 

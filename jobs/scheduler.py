@@ -1,4 +1,4 @@
-"""Fires schedules at their cron times and takes back the runs of dead workers. Runs inside the server, on the event loop.
+"""Fires schedules at their cron times, takes back the runs of dead workers, removes old ones. Runs inside the server.
 
 Any number of servers may do so: a unique key on kind, schedule and cron time decides which of them fires.
 """
@@ -21,8 +21,10 @@ from jobs.cron import next_fire, validate_cron
 from jobs.harvest import harvest_run
 from jobs.pausing import pause
 from jobs.queue import Queue, enqueue
+from jobs.retention import forget_keys, remove_finished
 from jobs.runner import NewRun
 from storage.sql.database import Database
+from storage.sql.events import forget_events
 from storage.sql.tables import instruments, runs, schedules
 
 __all__ = ["Scheduler", "next_fire", "validate_cron"]
@@ -30,18 +32,33 @@ __all__ = ["Scheduler", "next_fire", "validate_cron"]
 log = logging.getLogger(__name__)
 
 GRACE = timedelta(seconds=60)
-"""How late a cron time may still fire. A machine that slept does not catch up."""
+"""How late a cron time may still fire: long enough for a restart. A machine that slept does not catch up."""
+
+TIDY_EVERY = timedelta(hours=1)
+
+EVENTS = timedelta(days=1)
+"""How long a subscription of changes can be taken up again."""
 
 
 class Scheduler:
     """Looks at the schedules every few seconds; what changed since counts at once."""
 
-    def __init__(self, database: Database, *, clock: Clock = utc_now, poll: float = 2.0) -> None:
+    def __init__(
+        self,
+        database: Database,
+        *,
+        clock: Clock = utc_now,
+        poll: float = 2.0,
+        retention: timedelta | None = None,
+        event_retention: timedelta = EVENTS,
+    ) -> None:
         self._database = database
         self._clock = clock
         self._poll = poll
         self._queue = Queue(database, clock=clock)
-        self._looked_at = clock()
+        self._looked_at = clock() - GRACE
+        self._retention, self._event_retention = retention, event_retention
+        self._tidied_at = self._looked_at - TIDY_EVERY
 
     async def run(self, stop: asyncio.Event) -> None:
         """Until told to stop. A failing look is logged and tried again."""
@@ -61,6 +78,12 @@ class Scheduler:
                 await self._fire(harvest_run(schedule), due, now)
         self._looked_at = now
         await self._queue.recover()
+        if now - self._tidied_at >= TIDY_EVERY:
+            await forget_keys(self._database, now)
+            await forget_events(self._database, now - self._event_retention)
+            if self._retention is not None:
+                await remove_finished(self._database, now - self._retention)
+            self._tidied_at = now
 
     async def _fire(self, run: NewRun, due: datetime, now: datetime) -> None:
         try:

@@ -1,6 +1,7 @@
 """The worker process' loop: claim a run, do it under a lease, write how it ended, go on.
 
-Several workers share one queue; each does one run at a time and survives whatever a job raises.
+Several workers share one queue; each does one run at a time and survives whatever a job raises. A job that is to end
+and hangs where nothing can end it costs the process: the run's outcome is written, and the supervisor starts another.
 """
 
 from __future__ import annotations
@@ -12,12 +13,13 @@ import signal
 import socket
 from collections.abc import Mapping
 from datetime import timedelta
+from typing import Any
 from uuid import uuid4
 
 from core.clock import Clock, utc_now
 from core.errors import DomainError, Unavailable
 from core.vocabulary import RunState
-from jobs.active import ActiveRun, InterruptedRunError, Job, RunFailedError
+from jobs.active import ActiveRun, InterruptedRunError, Job, RunCanceledError, RunFailedError
 from jobs.pausing import pause
 from jobs.queue import LEASE, Claim, LeaseLostError, Queue
 from storage.sql.database import Database
@@ -27,6 +29,13 @@ log = logging.getLogger(__name__)
 _WRITE_AGAIN = (0.5, 2.0, 8.0)
 """Pauses before an outcome is written again. If that fails, too, the lease runs out and the run is repeated."""
 
+PATIENCE = 5.0
+"""Seconds in which a job that is to end should notice by itself; then it is cancelled, and has as long again six times."""
+
+
+class StuckError(Exception):
+    """A job does not end. Its thread would go on for as long as the process."""
+
 
 def worker_name() -> str:
     """A name no other worker has, in which an operator finds the process."""
@@ -34,7 +43,14 @@ def worker_name() -> str:
 
 
 async def run_worker(
-    database: Database, jobs: Mapping[str, Job], *, name: str | None = None, parent: int | None = None, poll: float = 0.5
+    database: Database,
+    jobs: Mapping[str, Job],
+    *,
+    name: str | None = None,
+    parent: int | None = None,
+    poll: float = 0.5,
+    longest: timedelta | None = None,
+    patience: float = PATIENCE,
 ) -> None:
     """A whole worker process: works until SIGTERM or SIGINT, or until the process `parent` is no longer its parent."""
     stop = asyncio.Event()
@@ -42,7 +58,10 @@ async def run_worker(
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
     watch = None if parent is None else asyncio.create_task(stop_without_parent(stop, parent))
     try:
-        await work(database, jobs, name=name or worker_name(), stop=stop, poll=poll)
+        await work(database, jobs, name=name or worker_name(), stop=stop, poll=poll, longest=longest, patience=patience)
+    except StuckError:
+        log.exception("the worker gives up")
+        os._exit(70)  # a thread that hangs would hold up any other way out
     finally:
         if watch is not None:
             watch.cancel()
@@ -64,17 +83,19 @@ async def work(
     stop: asyncio.Event,
     poll: float = 0.5,
     lease: timedelta = LEASE,
+    longest: timedelta | None = None,
+    patience: float = PATIENCE,
     clock: Clock = utc_now,
 ) -> None:
-    """Do one run after the other until `stop` is set. The name must be this process' own."""
+    """Do one run after the other until `stop` is set. The name must be this process' own. Raises `StuckError`."""
     queue = Queue(database, clock=clock, lease=lease)
     while not stop.is_set():
         claim = await _claim(queue, name, jobs)
         if claim is None:
             await pause(stop, poll)
             continue
-        run = ActiveRun(database, queue, claim, stop=stop, clock=clock)
-        await _do(run, jobs[claim.kind], queue, claim)
+        run = ActiveRun(database, queue, claim, stop=stop, longest=longest, clock=clock)
+        await _do(run, jobs[claim.kind], queue, claim, patience)
 
 
 async def _claim(queue: Queue, name: str, jobs: Mapping[str, Job]) -> Claim | None:
@@ -85,26 +106,46 @@ async def _claim(queue: Queue, name: str, jobs: Mapping[str, Job]) -> Claim | No
         return None
 
 
-async def _do(run: ActiveRun, job: Job, queue: Queue, claim: Claim) -> None:
+async def _do(run: ActiveRun, job: Job, queue: Queue, claim: Claim, patience: float) -> None:
     log.info("run %s (%s, attempt %s) begins", claim.id, claim.kind, claim.attempt)
     task = asyncio.ensure_future(job(run))
-    heartbeat = asyncio.create_task(_keep(run, queue.lease, task))
+    heartbeat = asyncio.create_task(_keep(run, queue.lease))
     try:
-        await asyncio.wait({task})
+        async with run.timed():
+            await _until_ended(run, task, patience)
+    except asyncio.CancelledError:  # this worker itself is to end
+        task.cancel()
+        raise
     finally:
         heartbeat.cancel()
-        task.cancel()  # only has an effect when this worker itself is being cancelled
+    hangs = not task.done()
     await _conclude(run, queue, claim, task)
+    if hangs:
+        raise StuckError(f"run {claim.id} was to end and its job hangs")
 
 
-async def _keep(run: ActiveRun, lease: timedelta, task: asyncio.Future[str | None]) -> None:
-    """Renew the lease three times as often as it runs out; end the job when it is lost."""
+async def _until_ended(run: ActiveRun, task: asyncio.Future[str | None], patience: float) -> None:
+    """Wait for the job. One that is to end may do so at its next step, then it is cancelled, then it is given up."""
+    told = asyncio.create_task(run.told_to_end())
+    either: set[asyncio.Future[Any]] = {task, told}
+    try:
+        await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        told.cancel()
+    if not task.done() and not isinstance(run.ending, LeaseLostError):
+        await asyncio.wait({task}, timeout=patience)
+    if not task.done():
+        task.cancel()
+        await asyncio.wait({task}, timeout=patience * 6)
+
+
+async def _keep(run: ActiveRun, lease: timedelta) -> None:
+    """Renew the lease three times as often as it runs out, until it is lost."""
     while True:
         await asyncio.sleep(lease.total_seconds() / 3)
         try:
             await run.renew()
         except LeaseLostError:
-            task.cancel()
             return
         except Exception:  # nobody else can take the run while the store is down
             log.exception("the lease of run %s could not be renewed", run.id)
@@ -125,13 +166,13 @@ async def _conclude(run: ActiveRun, queue: Queue, claim: Claim, task: asyncio.Fu
 
 
 async def _write_outcome(run: ActiveRun, queue: Queue, claim: Claim, task: asyncio.Future[str | None]) -> None:
-    if task.cancelled():  # by the heartbeat, which found the lease lost
-        raise LeaseLostError
-    error = task.exception()
+    error = task.exception() if task.done() and not task.cancelled() else run.ending or LeaseLostError()
     if isinstance(error, LeaseLostError):
         raise error
     if isinstance(error, InterruptedRunError):
         await queue.release(claim)
+    elif isinstance(error, RunCanceledError):
+        await queue.finish(claim, RunState.CANCELED, str(error), run.reached or None)
     elif error is None:
         await queue.finish(claim, RunState.SUCCEEDED, task.result(), run.reached or None)
     else:

@@ -11,6 +11,7 @@ from uuid import UUID
 from core.context import Context
 from core.secrets import Keyring, Secret
 from jobs.runner import Runner
+from resolvers.attempts import AttemptBounds
 from storage.sql.database import Database, Transaction
 
 
@@ -47,6 +48,7 @@ class Services:
 
     keyring: Keyring
     passwords: Passwords
+    attempts: AttemptBounds
     tokens: Tokens
     session_cookie: SessionCookie
     runner: Runner
@@ -59,3 +61,5 @@ class RequestContext(Context):
 
     sql: Database
     services: Services
+    address: str = ""
+    """Where the request comes from, as far as the proxies that are trusted tell; empty if it comes from nowhere."""

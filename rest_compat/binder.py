@@ -55,16 +55,17 @@ class Binder:
         sources = {parameter.source for parameter in parameters}
         self.reads_body = not sources <= {Source.PATH, Source.QUERY}
         self.reads_form = Source.FORM in sources
-        self._parts = {_place(source): self._part(name, source, models) for source in sources}
+        parts = {_place(source): self._part(name, source, models) for source in sources}
+        self._parts = [(place, parts[place]) for place in EVERYTHING if place in parts]
 
     def bind(self, received: Received, places: Collection[str] = EVERYTHING) -> dict[str, Any]:
         """The variables that come from those places, in GraphQL's spelling. Raises one `Unbindable` with every fault."""
         variables: dict[str, Any] = {}
         faults: list[Fault] = []
-        for place in EVERYTHING:
-            if place in places and place in self._parts:
+        for place, part in self._parts:
+            if place in places:
                 try:
-                    variables |= self._parts[place](received)
+                    variables |= part(received)
                 except Unbindable as error:
                     faults += error.faults
         if faults:
@@ -154,10 +155,10 @@ def _form(body: object) -> ImmutableMultiDict[str, Any]:
 
 def _check(model: type[Any], values: object, place: str | None = None) -> dict[str, Any]:
     try:
-        checked = model.model_validate(values, from_attributes=True)
+        checked = model.__pydantic_validator__.validate_python(values, from_attributes=True)
     except ValidationError as error:
         raise Unbindable(_faults(error, place or BODY, hide_missing=place is not None)) from error
-    members: dict[str, Any] = checked.model_dump(by_alias=True, exclude_unset=True)
+    members: dict[str, Any] = model.__pydantic_serializer__.to_python(checked, by_alias=True, exclude_unset=True)
     return members
 
 

@@ -1,8 +1,9 @@
-"""Reading a request's body: never more than the limit, as JSON or as a form, with FastAPI's word for what is wrong."""
+"""Reading a request's body: never more than the bounds, as JSON or as a form, with FastAPI's word for what is wrong."""
 
 from __future__ import annotations
 
 import json
+from dataclasses import dataclass
 from typing import Any
 
 import orjson
@@ -13,14 +14,35 @@ from starlette.requests import Request
 from starlette.types import Message, Receive
 
 from core import exact_json
-from core.errors import TooLarge
+from core.errors import TooLarge, UnsupportedMedia
 from rest_compat.binder import ABSENT
 from rest_compat.faults import Fault, Unbindable
+
+MEBIBYTE = 2**20
+
+
+@dataclass(frozen=True, slots=True)
+class Bounds:
+    """What one call may send and get: bytes of its body and of a reply that is no stream, fields of a form."""
+
+    body: int = 16 * MEBIBYTE
+    reply: int = 64 * MEBIBYTE
+    form_fields: int = 100
+
+    def check_reply(self, body: bytes | memoryview) -> None:
+        """Raises `TooLarge` telling what to do instead."""
+        if len(body) > self.reply:
+            raise TooLarge(f"The reply is larger than {self.reply} bytes: ask for less, page by page or as a stream of rows")
+
+
+async def read_bytes(request: Request, limit: int) -> bytes:
+    """The body, unless it is too large: then no more of it is read than the limit. Raises `TooLarge`, `UnsupportedMedia`."""
+    return await _limited(request, limit).body()
 
 
 async def read_json(request: Request, limit: int) -> Any:
     """The JSON value, `ABSENT` for no body, or the text of a body of another type, which then fits nothing."""
-    raw = await _limited(request, limit).body()
+    raw = await read_bytes(request, limit)
     if not raw:
         return ABSENT
     media_type = request.headers.get("content-type", "application/json").partition(";")[0].strip().lower()
@@ -29,16 +51,18 @@ async def read_json(request: Request, limit: int) -> Any:
     return raw.decode(errors="replace")
 
 
-async def read_form(request: Request, limit: int) -> Any:
+async def read_form(request: Request, limit: int, fields: int) -> Any:
     """The form; empty for a body of another type."""
     try:
-        async with _limited(request, limit).form() as form:
+        async with _limited(request, limit).form(max_files=fields, max_fields=fields) as form:
             return FormData(form.multi_items())
     except (MultiPartException, HTTPException) as error:  # the second within a Starlette application
         raise Unbindable([Fault(("body",), "value_error", "There was an error parsing the body")]) from error
 
 
 def _limited(request: Request, limit: int) -> Request:
+    if request.headers.get("content-encoding", "identity").strip().lower() not in {"", "identity"}:
+        raise UnsupportedMedia("Send the body as it is, without a content encoding")
     announced = request.headers.get("content-length", "")
     if announced.isdecimal() and int(announced) > limit:
         raise _too_large(limit)

@@ -13,6 +13,7 @@ from typing import Any
 from uuid import uuid4
 
 from graphql import GraphQLError, OperationType
+from starlette.datastructures import QueryParams
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import StreamingResponse
 from starlette.types import ASGIApp, Receive, Scope, Send
@@ -21,10 +22,13 @@ from core.context import Context
 from core.errors import DomainError, Internal, InvalidInput
 from engine.operation import Outcome
 from rest_compat.binder import ABSENT, BODY, EVERYTHING, PATH, QUERY, Received
-from rest_compat.bodies import read_form, read_json
+from rest_compat.bodies import Bounds, read_form, read_json
+from rest_compat.caching import conditional, unstored
 from rest_compat.dialect import Phase
 from rest_compat.directives import Wire
 from rest_compat.endpoint import Endpoint
+from rest_compat.faults import Fault, Unbindable
+from rest_compat.once import HEADER, Keyed, Once, key_of
 from rest_compat.reply import JSON_TYPE, Reply, encoded
 from rest_compat.streams import Rows, json_array
 
@@ -32,8 +36,6 @@ log = logging.getLogger(__name__)
 
 ContextFor = Callable[[Request], Awaitable[Context]]
 """Authenticates: builds the context of a request, with a principal per credential that was recognised."""
-
-MEBIBYTE = 2**20
 
 
 class StreamCut(Exception):
@@ -46,8 +48,9 @@ class Call:
 
     endpoint: Endpoint
     request: Request
-    body_limit: int
+    bounds: Bounds
     path: dict[str, str]
+    query: QueryParams
     context: Context | None = None
     body: Any = ABSENT
     variables: dict[str, Any] = field(default_factory=dict)
@@ -58,42 +61,61 @@ class Call:
         assert self.context is not None, "authentication is the first phase"
         return self.context
 
-    async def run(self, phase: Phase) -> None:
-        """One phase; raises what it refuses."""
+    async def run(self, phases: Sequence[Phase]) -> None:
+        """One phase after the other; raises what they refuse."""
+        for phase in phases:
+            if phase is not Phase.READ_BODY:
+                self._decide(phase)
+            elif self.endpoint.binder.reads_body:
+                await self._read_body()
+
+    def _decide(self, phase: Phase) -> None:
         match phase:
             case Phase.GUARD:
                 self.endpoint.operation.guard(self.ctx)
             case Phase.BIND_PATH:
                 self._bind([PATH])
-            case Phase.READ_BODY:
-                await self._read_body()
             case Phase.BIND:
                 self._bind([QUERY, BODY] if Phase.BIND_PATH in self.endpoint.declared.dialect.phases else EVERYTHING)
 
     def _bind(self, places: Sequence[str]) -> None:
-        query = self.endpoint.declared.dialect.query(self.request.query_params)
-        self.variables |= self.endpoint.binder.bind(Received(self.path, query, self.body), places)
+        self.variables |= self.endpoint.binder.bind(Received(self.path, self.query, self.body), places)
 
     async def _read_body(self) -> None:
-        if self.endpoint.binder.reads_body:
-            read = read_form if self.endpoint.binder.reads_form else read_json
-            self.body = await read(self.request, self.body_limit)
+        if self.endpoint.binder.reads_form:
+            self.body = await read_form(self.request, self.bounds.body, self.bounds.form_fields)
+        else:
+            self.body = await read_json(self.request, self.bounds.body)
 
     async def reply(self) -> Reply:
         """Execute a query or mutation."""
-        outcome = await self.endpoint.operation.execute(self.ctx, self.variables)
+        async with self.ctx.in_time():
+            outcome = await self.endpoint.operation.execute(self.ctx, self.variables)
         declared = self.endpoint.declared
         projection = self.endpoint.projector.project(self._data(outcome))
         status = projection.status or declared.rest.status
         if declared.wire is Wire.EMPTY:
             return declared.dialect.acknowledge(status).with_headers(projection.headers)
-        return Reply.json(status, projection.body, projection.headers)
+        reply = Reply.json(status, projection.body, projection.headers)
+        self.bounds.check_reply(reply.body)
+        return reply
+
+    async def answer(self) -> Reply:
+        """The same, or its refusal."""
+        try:
+            return await self.reply()
+        except Exception as error:  # noqa: BLE001  # what it is is the refusal's matter
+            return self.refusal(error)
 
     async def rows(self) -> AsyncGenerator[Rows, None]:
-        """Execute a subscription; a list of rows per event."""
+        """Execute a subscription; a list of rows per event. Each has its own time: a long list may take long, a batch may not."""
         outcomes = self.endpoint.operation.stream(self.ctx, self.variables)
         try:
-            async for outcome in outcomes:
+            while True:
+                async with self.ctx.in_time():
+                    outcome = await anext(outcomes, None)
+                if outcome is None:
+                    return
                 yield self.endpoint.projector.project(self._data(outcome)).body
         finally:
             if isinstance(outcomes, AsyncGenerator):
@@ -133,15 +155,25 @@ def _cause(error: GraphQLError) -> Exception:
 class Caller:
     """Serves one endpoint as an ASGI application."""
 
-    def __init__(self, endpoint: Endpoint, context_for: ContextFor, path: dict[str, str], body_limit: int) -> None:
-        self._endpoint = endpoint
+    def __init__(
+        self,
+        endpoint: Endpoint,
+        context_for: ContextFor,
+        path: dict[str, str],
+        query: QueryParams,
+        bounds: Bounds,
+        once: Once | None = None,
+    ) -> None:
+        self.endpoint = self._endpoint = endpoint
         self._context_for = context_for
         self._path = path
-        self._body_limit = body_limit
+        self._query = query
+        self._bounds = bounds
+        self._once = once
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Find the answer, then send it; a reader who went away gets nothing."""
-        call = Call(self._endpoint, Request(scope, receive), self._body_limit, self._path)
+        call = Call(self._endpoint, Request(scope, receive), self._bounds, self._path, self._query)
         async with AsyncExitStack() as stack:
             with suppress(ClientDisconnect):
                 answer = await self._answer(call, stack)
@@ -152,16 +184,33 @@ class Caller:
         declared = self._endpoint.declared
         try:
             call.context = await self._context_for(call.request)
-            for phase in declared.dialect.phases:
-                await call.run(phase)
+            await call.run(declared.dialect.phases)
             if declared.kind is OperationType.SUBSCRIPTION:
                 return await _streamed(call, stack)
-            reply = await call.reply()
+            reply = await self._reply(call)
         except ClientDisconnect:
             raise
         except Exception as error:  # noqa: BLE001  # the last place that can turn an error into a reply
             reply = call.refusal(error)
+        if declared.kind is OperationType.QUERY and reply.status == 200:
+            reply = conditional(reply, call.request.headers)
+        else:
+            confidential = call.context is not None and call.context.effects.confidential
+            reply = reply.with_headers([unstored(confidential=confidential)])
         return reply.with_headers(call.context.effects.headers if call.context else ())
+
+    async def _reply(self, call: Call) -> Reply:
+        """Execute; a change under its client's key only once. What nobody in particular asks for has no key."""
+        declared = self._endpoint.declared
+        if self._once is None or not declared.keyed or HEADER not in call.request.headers or not call.ctx.principals:
+            return await call.reply()
+        operation = f"{declared.rest.method} {declared.template}"
+        try:
+            keyed = Keyed(key_of(call.request.headers), operation, call.variables)
+            return await self._once(call.ctx, keyed, call.answer)
+        except InvalidInput as error:
+            fault = Fault(("header", HEADER), "value_error", error.detail, call.request.headers[HEADER])
+            raise Unbindable([fault]) from error
 
 
 async def _streamed(call: Call, stack: AsyncExitStack) -> ASGIApp:
@@ -169,12 +218,24 @@ async def _streamed(call: Call, stack: AsyncExitStack) -> ASGIApp:
     rows = await stack.enter_async_context(aclosing(call.rows()))
     first: Rows = await anext(rows, [])
     status = call.endpoint.declared.rest.status
+    headers = encoded([unstored(confidential=False), *call.ctx.effects.headers])
     if call.request.method == "HEAD":
-        return Reply(status, b"", (("content-type", JSON_TYPE),))
+        return _head(status, headers)
     chunks = await stack.enter_async_context(aclosing(_cut(call, json_array(first, rows))))
     response = StreamingResponse(chunks, status, media_type=JSON_TYPE)
-    response.raw_headers += encoded(call.ctx.effects.headers)
+    response.raw_headers += headers
     return response
+
+
+def _head(status: int, headers: list[tuple[bytes, bytes]]) -> ASGIApp:
+    """How long a stream will be, nobody knows."""
+
+    async def answer(_: Scope, __: Receive, send: Send) -> None:
+        typed = [(b"content-type", JSON_TYPE.encode()), *headers]
+        await send({"type": "http.response.start", "status": status, "headers": typed})
+        await send({"type": "http.response.body", "body": b""})
+
+    return answer
 
 
 async def _cut(call: Call, chunks: AsyncGenerator[bytes, None]) -> AsyncGenerator[bytes, None]:

@@ -35,6 +35,11 @@ class Declaration:
         return self.definition.operation
 
     @property
+    def keyed(self) -> bool:
+        """Whether it is a change that its client may name, so that it is made once. What changes with GET has no keys."""
+        return self.kind is OperationType.MUTATION and self.rest.method != "GET"
+
+    @property
     def wire(self) -> Wire:
         """The representation of the body; a 204 implies that there is none."""
         return self.said_wire or (Wire.EMPTY if self.rest.status == 204 else Wire.JSON)

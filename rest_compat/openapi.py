@@ -20,6 +20,13 @@ from rest_compat.reply import JSON_TYPE, Reply
 from rest_compat.routes import Route
 from rest_compat.schemas import Schemas
 
+_KEY: Json = {
+    "name": "Idempotency-Key",
+    "in": "header",
+    "required": False,
+    "description": "Under one key, one change: a repeated request gets the reply of the first, for a day",
+    "schema": {"type": "string", "minLength": 1, "maxLength": 255},
+}
 _FORM_TYPE = "application/x-www-form-urlencoded"
 
 
@@ -85,6 +92,8 @@ def _parameters(route: Route, schemas: Schemas) -> Iterator[Json]:
         values = sorted(each.value for each in conditions if each.parameter == name and each.value is not None)
         schema = {"type": "string", "enum": values} if values else {"type": "string"}
         yield {"name": name, "in": "query", "required": False, "schema": schema}
+    if route.main.declared.keyed and _needs_login(route.main):
+        yield _KEY
 
 
 def _request_body(endpoint: Endpoint, schemas: Schemas) -> Json | None:
@@ -106,6 +115,8 @@ def _responses(route: Route, schemas: Schemas) -> Json:
             schema = _success(endpoint, schemas, status)
             bodies.setdefault(status, []).extend([] if schema is None else [schema])
     responses = {str(status): _response(status, bodies[status], headers) for status in bodies}
+    if route.main.declared.kind is OperationType.QUERY:
+        responses["304"] = {"description": HTTPStatus(304).phrase}
     for status in _error_statuses(route.main):
         responses.setdefault(str(status), _response(status, [schemas.error(status)], {}))
     return responses | {"5XX": {"description": "Server error", "content": _json(schemas.error(500))}}
@@ -148,8 +159,11 @@ def _error_statuses(endpoint: Endpoint) -> Iterable[int]:
         (401, 403): _needs_login(endpoint),
         (404,): bool(declared.template.parameters) or any(link.nullable for link in chain(declared.selection)),
         (400, 409): declared.kind is OperationType.MUTATION,
-        (413,): endpoint.binder.reads_body,
-        (422,): bool(declared.parameters),
+        (413,): endpoint.binder.reads_body or declared.kind is OperationType.QUERY,
+        (415,): endpoint.binder.reads_body,
+        # Who may be anybody has something to prove, and can try too often.
+        (429,): declared.kind is OperationType.MUTATION and not _needs_login(endpoint),
+        (422,): bool(declared.parameters) or declared.keyed,
     }
     known = declared.dialect.error_schemas()
     return sorted(status for statuses, applies in relevant.items() for status in statuses if applies and status in known)

@@ -7,13 +7,12 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote
 
-from starlette.responses import Response
-from starlette.types import Message, Receive, Scope, Send
+from starlette.types import Receive, Scope, Send
 
 from core.exact_json import write_json
 
 JSON_TYPE = "application/json"
-_VISIBLE = "".join(map(chr, range(0x20, 0x7F))).replace("%", "")
+_VISIBLE = "".join(map(chr, range(0x20, 0x7F)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,24 +36,20 @@ class Reply:
 
     def with_headers(self, headers: Iterable[tuple[str, str]]) -> Reply:
         """The same reply with more headers."""
-        return Reply(self.status, self.body, (*self.headers, *headers))
+        more = tuple(headers)
+        return Reply(self.status, self.body, self.headers + more) if more else self
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Send it; to HEAD without its body."""
-        response = Response(self.body, self.status)
-        response.raw_headers += encoded(self.headers)
-        await response(scope, receive, without_body(send) if scope["method"] == "HEAD" else send)
+        length = [] if self.status in {204, 304} else [(b"content-length", b"%d" % len(self.body))]
+        await send({"type": "http.response.start", "status": self.status, "headers": length + encoded(self.headers)})
+        await send({"type": "http.response.body", "body": b"" if scope["method"] == "HEAD" else self.body})
 
 
 def encoded(headers: Iterable[tuple[str, str]]) -> list[tuple[bytes, bytes]]:
     """As ASGI sends them; whatever a header cannot hold is percent-encoded."""
-    return [(name.lower().encode("ascii"), quote(value, safe=_VISIBLE + "%").encode("ascii")) for name, value in headers]
+    return [(name.lower().encode("ascii"), _visible(value).encode("ascii")) for name, value in headers]
 
 
-def without_body(send: Send) -> Send:
-    """Sends the headers of a reply and none of its bytes."""
-
-    async def send_head(message: Message) -> None:
-        await send({**message, "body": b""} if message["type"] == "http.response.body" else message)
-
-    return send_head
+def _visible(value: str) -> str:
+    return value if value.isascii() and value.isprintable() else quote(value, safe=_VISIBLE)

@@ -169,6 +169,8 @@ def _split(raw_path: bytes) -> list[str] | None:
     if not raw_path.startswith(b"/") or _BROKEN_ESCAPE.search(raw_path):
         return None
     try:
+        if b"%" not in raw_path:
+            return raw_path[1:].decode().split("/")
         return [unquote_to_bytes(segment).decode() for segment in raw_path[1:].split(b"/")]
     except UnicodeDecodeError:
         return None

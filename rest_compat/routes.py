@@ -25,6 +25,8 @@ class Route:
 
     def choose(self, query: Mapping[str, str]) -> Endpoint:
         """The alternate whose `when` holds. A value is more particular than a mere presence."""
+        if len(self.endpoints) == 1:
+            return self.endpoints[0]
         holding = [
             (condition.value is None, number)
             for number, endpoint in enumerate(self.endpoints)

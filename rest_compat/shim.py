@@ -11,14 +11,18 @@ from urllib.parse import quote
 from starlette.datastructures import QueryParams
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from rest_compat.calls import MEBIBYTE, Caller, ContextFor
+from rest_compat.bodies import Bounds
+from rest_compat.calls import Caller, ContextFor
 from rest_compat.dialect import Dialect
 from rest_compat.endpoint import Endpoint, Graph
 from rest_compat.loader import load
+from rest_compat.once import Once
 from rest_compat.openapi import document
 from rest_compat.reply import Reply
 from rest_compat.router import Found, NotAllowed
 from rest_compat.routes import Route, routed
+
+_NO_QUERY = QueryParams()
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,11 +48,13 @@ class RestShim:
         context_for: ContextFor,
         *,
         reserved: frozenset[str] = frozenset(),
-        body_limit: int = 16 * MEBIBYTE,
+        bounds: Bounds = Bounds(),  # noqa: B008  # frozen
+        once: Once | None = None,
     ) -> None:
         self._dialects = dialects
         self._context_for = context_for
-        self._body_limit = body_limit
+        self._bounds = bounds
+        self._once = once
         self.endpoints = load(operations, graph, dialects)
         self._router, self._routes = routed(self.endpoints, reserved)
 
@@ -66,14 +72,15 @@ class RestShim:
     def resolve(self, method: str, path: str, query: str = "") -> Endpoint | None:
         """The endpoint that would serve a request."""
         found = self._router.find(method, path.encode())
-        return _chosen(found.target, query) if isinstance(found, Found) else None
+        return found.target.choose(_query(found.target, query)) if isinstance(found, Found) else None
 
     def match(self, scope: Scope) -> ASGIApp | None:
         """What answers the request, or None if its path is none of ours."""
         raw = raw_path(scope)
         match self._router.find(scope["method"], raw):
             case Found(route, parameters):
-                return Caller(_chosen(route, scope["query_string"]), self._context_for, parameters, self._body_limit)
+                query = _query(route, scope["query_string"])
+                return Caller(route.choose(query), self._context_for, parameters, query, self._bounds, self._once)
             case NotAllowed(methods, route):
                 return route.main.declared.dialect.not_allowed(methods)
         return self._redirect(scope, raw) or self._not_found(raw)
@@ -94,15 +101,20 @@ class RestShim:
         location = quote(raw[:-1] + (b"?" + query if query else b""), safe="/%?&=+:@!$'()*,;~-._[]")
         return Reply(307, b"", (("location", location),))
 
-    def _not_found(self, raw: bytes) -> Reply | None:
+    def dialect_of(self, raw: bytes) -> Dialect | None:
+        """Whose paths begin like that; `/api` is one of those below `/api/`."""
         for dialect in self._dialects:
-            if any(raw.startswith(prefix.encode()) for prefix in dialect.prefixes):
-                return dialect.not_found()
+            if any((raw + b"/").startswith(prefix.encode()) for prefix in dialect.prefixes):
+                return dialect
         return None
 
+    def _not_found(self, raw: bytes) -> Reply | None:
+        dialect = self.dialect_of(raw)
+        return None if dialect is None else dialect.not_found()
 
-def _chosen(route: Route, query: str | bytes) -> Endpoint:
-    return route.choose(route.main.declared.dialect.query(QueryParams(query)))
+
+def _query(route: Route, query: str | bytes) -> QueryParams:
+    return route.main.declared.dialect.query(QueryParams(query) if query else _NO_QUERY)
 
 
 def _entry(route: Route) -> LedgerEntry:

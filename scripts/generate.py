@@ -16,7 +16,9 @@ ROOT = Path(__file__).parents[1]
 
 DOCUMENTS = (ROOT / "README.md", ROOT / "docs/routes.md")
 ENV_EXAMPLE = ROOT / ".env.example"
+COMPOSE = ROOT / "compose.yaml"
 
+_REQUIRED = re.compile(r"\$\{(\w+):\?([^}]+)\}")
 _PART = re.compile(r"(<!-- generated: (\w+) -->\n).*?(<!-- end of \2 -->)", re.DOTALL)
 
 
@@ -44,8 +46,14 @@ def generated(text: str) -> str:
     return _PART.sub(lambda found: f"{found[1]}\n{PARTS[found[2]]()}\n\n{found[3]}", text)
 
 
+def required_by_compose() -> dict[str, str]:
+    """The variables that `compose.yaml` does not start without and that are no settings, each with what it is."""
+    settings = {name for setting in documented() for name in setting.names}
+    return {name: purpose for name, purpose in _REQUIRED.findall(COMPOSE.read_text()) if name not in settings}
+
+
 def env_example() -> str:
-    """Every setting as a comment, with its default."""
+    """Every setting as a comment, with its default; then what `compose.yaml` needs."""
     head = (
         "# Settings with their defaults. Copy this file to .env, and take the `# ` from the lines that you change.\n"
         "# The environment wins over .env. The table in README.md has the settings' other names.\n"
@@ -53,7 +61,9 @@ def env_example() -> str:
     settings = (
         f"# {each.description.replace('`', '')}\n# {each.names[0]}={each.default.strip('`')}\n" for each in documented()
     )
-    return "\n".join([head, *settings])
+    compose = (f"# {purpose}\n# {name}=\n" for name, purpose in required_by_compose().items())
+    needed = "# compose.yaml needs these and SWITCHYARD_SECRET_KEY; `openssl rand -hex 32` makes one.\n"
+    return "\n".join([head, *settings, needed, *compose])
 
 
 def expected() -> Iterator[tuple[Path, str]]:

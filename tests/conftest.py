@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass, field
 from inspect import iscoroutinefunction
@@ -27,10 +27,13 @@ from core.secrets import Secret
 from storage.sql.migrate import migrate
 from storage.sql.opening import open_database
 from storage.sql.tables import memberships, users
+from tests.postgres import drop_template
 
 ONE_LOOP = tuple(Path(__file__).parent / folder for folder in ("app", "schema"))
 PASSWORD = "correct horse"
 CHEAP = Argon2Hasher(time_cost=1, memory_cost=8, parallelism=1)
+UNHURRIED = {"SWITCHYARD_RATE": 10**6, "SWITCHYARD_RATE_PER_ADDRESS": 10**6}
+"""Tests are faster than clients."""
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -38,7 +41,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         shares = {"world", "assembled"} & set(getattr(item, "fixturenames", ()))
         if shares and item.path.parent in ONE_LOOP and iscoroutinefunction(getattr(item, "function", None)):
-            item.add_marker(pytest.mark.asyncio(loop_scope="session"))
+            item.add_marker(pytest.mark.asyncio(loop_scope="session"), append=False)
 
 
 @dataclass
@@ -100,8 +103,8 @@ async def _assembled(folder: Path, **settings: Any) -> AsyncIterator[World]:
         for setting in documented():
             for name in setting.names:
                 patch.delenv(name, raising=False)
-        patch.setattr("app.wiring.HashedPasswords", lambda: HashedPasswords(CHEAP))
-        parts = await assemble(Settings(_env_file=None, SWITCHYARD_DATA_DIR=folder, **settings))
+        patch.setattr("app.wiring.HashedPasswords", lambda **options: HashedPasswords(CHEAP, **options))
+        parts = await assemble(Settings(_env_file=None, SWITCHYARD_DATA_DIR=folder, **(UNHURRIED | settings)))
     try:
         app = application(parts)
         nobody = Caller(app)
@@ -148,3 +151,10 @@ def environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> pytest.Monke
             monkeypatch.delenv(name, raising=False)
     monkeypatch.chdir(tmp_path)
     return monkeypatch
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _postgres_template() -> Iterator[None]:
+    """Gone with the session that made it."""
+    yield
+    drop_template()

@@ -80,14 +80,14 @@ async def update_me(ctx: RequestContext, changes: AccountChanges) -> UUID:
 
 
 async def delete_user(ctx: RequestContext, key: UUID) -> UUID:
-    """The user can be restored; until then nobody can log in as them or register their address."""
+    """The user can be restored; until then nobody can log in as them or register their address. Their tokens end for good."""
     actor = ctx.require(INSTRUMENTS, Verb.DELETE, "user")
     if key == actor.subject:
         raise Refused("Cannot delete your own account")
     async with change(ctx, actor) as changing:
         row = await changing.live(USER, key)
         await _require_authority_over(changing.tx, actor.subject, key)
-        await changing.delete(USER, row)
+        await changing.delete(USER, row, credentials_version=row["credentials_version"] + 1)
     return key
 
 
@@ -120,7 +120,8 @@ async def add_member(
 
 
 async def email_is_taken(transaction: Transaction, email: str, *, by_other_than: UUID | None = None) -> bool:
-    """Whether somebody has that address, in whatever case; deleted users keep theirs."""
+    """Whether somebody has that address, in whatever case; deleted users keep theirs. Nobody else takes it meanwhile."""
+    await transaction.lock(f"address {email.casefold()}")
     owner = await transaction.scalar(select(users.c.id).where(users.c.email_folded == email.casefold()))
     return owner is not None and owner != by_other_than
 

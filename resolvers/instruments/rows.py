@@ -71,7 +71,7 @@ class Change:
         """Add a row; its new key."""
         key = uuid4()
         await self.tx.insert(kind.table, id=key, created_at=self.at, updated_at=self.at, **values)
-        await self.audit(AuditAction.CREATE, kind, key)
+        await self._changed(AuditAction.CREATE, kind, key)
         return key
 
     async def update(
@@ -84,19 +84,20 @@ class Change:
         different = {name: value for name, value in stored.items() if not _same(row[name], value)}
         if different:
             await self.tx.update(kind.table, row["id"], **different, updated_at=self.at)
+            self.tx.announce(kind.table, row["id"], self.at, AuditAction.UPDATE)
         await self.audit(AuditAction.UPDATE, kind, row["id"], audit.changes_between(row, sent))
 
     async def delete(self, kind: Kind, row: RowMapping, **also: Any) -> None:
         """Hide a row until it is restored. Rows that refer to it keep doing so."""
         disabled = {"enabled": False} if "enabled" in kind.table.c else {}
         await self.tx.update(kind.table, row["id"], deleted_at=self.at, updated_at=self.at, **disabled, **also)
-        await self.audit(AuditAction.DELETE, kind, row["id"])
+        await self._changed(AuditAction.DELETE, kind, row["id"])
 
     async def restore(self, kind: Kind, key: UUID, **also: Any) -> None:
         """Bring a deleted row back. It stays disabled: whoever wants it to run again says so."""
         row = await self._row(kind, key, kind.table.c.deleted_at.is_not(None), f"Deleted {kind.name} not found")
         await self.tx.update(kind.table, row["id"], deleted_at=None, updated_at=self.at, **also)
-        await self.audit(AuditAction.RESTORE, kind, row["id"])
+        await self._changed(AuditAction.RESTORE, kind, row["id"])
 
     async def refers_to(self, kind: Kind, field: str, sent: Mapping[str, Any], row: RowMapping | None = None) -> None:
         """`InvalidInput` unless the field names a live row. A reference that stays as it was may be to a deleted one (§3)."""
@@ -109,9 +110,13 @@ class Change:
             self.tx, self.actor, action, domain=INSTRUMENTS, entity=kind.entity, key=key, at=self.at, changes=changes
         )
 
+    async def _changed(self, action: AuditAction, kind: Kind, key: UUID) -> None:
+        self.tx.announce(kind.table, key, self.at, action)
+        await self.audit(action, kind, key)
+
     async def _row(self, kind: Kind, key: UUID, state: ColumnElement[bool], otherwise: str) -> RowMapping:
         scope = true() if kind.scope is None else kind.scope
-        row = await self.tx.first(select(kind.table).where(kind.table.c.id == key, state, scope))
+        row = await self.tx.first(select(kind.table).where(kind.table.c.id == key, state, scope).with_for_update())
         if row is None:
             raise NotFound(otherwise)
         return row

@@ -77,6 +77,7 @@ async def restore_service_account(ctx: RequestContext, key: UUID) -> UUID:
 async def reveal_password(ctx: RequestContext, key: UUID) -> Secret:
     """The password, for the form that edits it. The audit log remembers who asked, before the answer leaves."""
     actor = ctx.require(INSTRUMENTS, Verb.READ, "service account password")
+    ctx.effects.confidential = True
     async with change(ctx, actor) as changing:
         row = await changing.live(SERVICE_ACCOUNT, key)
         password = ctx.services.keyring.unseal(row["password_sealed"])

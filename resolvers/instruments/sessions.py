@@ -12,7 +12,9 @@ from core.errors import Refused
 from core.identity import INSTRUMENTS
 from core.policy import Verb
 from core.secrets import Secret
+from resolvers.attempts import count_attempt, forgive_attempt
 from resolvers.context import RequestContext
+from storage.sql.database import Transaction
 from storage.sql.tables import memberships, users
 
 
@@ -25,13 +27,20 @@ class SignedIn:
 
 
 async def login(ctx: RequestContext, email: str, password: Secret, *, cookie: bool = False) -> SignedIn:
-    """A new token; with `cookie`, the reply also sets it. Raises `Refused` for whatever reason, after the same time."""
+    """A new token; with `cookie`, the reply also sets it. Raises `Refused` for whatever reason, after the same time.
+
+    Raises `RateLimited`, before it looks at the password, after too many that were wrong.
+    """
+    await count_attempt(ctx, email)
     user = await _member(ctx, email)
     matches, upgraded = await ctx.services.passwords.verify(password, user["password_hash"] if user else "")
     if user is None or not matches or not user["is_active"] or user["deleted_at"] is not None:
         raise Refused("LOGIN_BAD_CREDENTIALS")
-    if upgraded is not None:
-        await _replace_hash(ctx, user, upgraded)
+    async with ctx.sql.transaction() as transaction:
+        await forgive_attempt(ctx, transaction, email)
+        if upgraded is not None:
+            await _replace_hash(transaction, user, upgraded)
+    ctx.effects.confidential = True
     token = ctx.services.tokens.issue(user["id"], user["credentials_version"])
     if cookie:
         ctx.effects.header("Set-Cookie", ctx.services.session_cookie(token))
@@ -43,6 +52,7 @@ async def logout(ctx: RequestContext, *, cookie: bool = False) -> UUID:
     actor = ctx.require(INSTRUMENTS, Verb.UPDATE, "account")
     async with ctx.sql.transaction() as transaction:
         await ctx.services.tokens.revoke(transaction, actor.credential)
+        transaction.announce(users, actor.subject, ctx.clock())  # ends subscriptions
     if cookie:
         ctx.effects.header("Set-Cookie", ctx.services.session_cookie(None))
     return actor.subject
@@ -59,8 +69,7 @@ async def _member(ctx: RequestContext, email: str) -> RowMapping | None:
     )
 
 
-async def _replace_hash(ctx: RequestContext, user: RowMapping, upgraded: str) -> None:
+async def _replace_hash(transaction: Transaction, user: RowMapping, upgraded: str) -> None:
     """Unless the password was changed meanwhile."""
     unchanged = (users.c.id == user["id"], users.c.password_hash == user["password_hash"])
-    async with ctx.sql.transaction() as transaction:
-        await transaction.execute(update(users).where(*unchanged).values(password_hash=upgraded))
+    await transaction.execute(update(users).where(*unchanged).values(password_hash=upgraded))

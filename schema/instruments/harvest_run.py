@@ -38,5 +38,8 @@ class HarvestRun(Node):
     scheduled_for: datetime | None = column(runs.c.scheduled_for, "The cron time that fired it; null when triggered by hand.")
     created_at: datetime = column(runs.c.created_at, "When it was queued.")
     started_at: datetime | None = column(runs.c.started_at, "When a worker began.")
+    cancel_requested_at: datetime | None = column(
+        runs.c.cancel_requested_at, "When somebody asked to cancel it while it ran; its worker ends it within seconds."
+    )
     finished_at: datetime | None = column(runs.c.finished_at, "When it ended.")
     log: Connection[RunLogLine] = many(ascending(run_log.c.line), "What it did, line by line.", parent=run_log.c.run_id)

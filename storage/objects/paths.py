@@ -5,6 +5,8 @@ Everything here raises `InvalidInput` with words for the person who configured t
 
 from __future__ import annotations
 
+import os
+import stat
 from collections.abc import Iterable
 from pathlib import Path, PurePosixPath
 
@@ -27,6 +29,19 @@ def safe_name(name: str) -> str:
 def safe_key(key: str) -> PurePosixPath:
     """A relative path made of safe names only."""
     return PurePosixPath(*(safe_name(name) for name in key.split("/")))
+
+
+def unlinked(folder: str, path: str) -> os.stat_result | None:
+    """What lies at a relative path, if nothing on the way is a link: then it is where it seems to be. Raises `OSError`."""
+    found: os.stat_result | None = None
+    for name in path.split("/"):
+        if name in {"", ".", ".."}:
+            return None
+        folder = f"{folder}/{name}"
+        found = os.lstat(folder)
+        if stat.S_ISLNK(found.st_mode):
+            return None
+    return found
 
 
 def allowed_folder(path: str, roots: Iterable[Path], *, noun: str) -> Path:

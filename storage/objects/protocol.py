@@ -17,8 +17,11 @@ class ObjectWriter(Protocol):
     def read_back(self) -> BinaryIO:
         """What has been stored, read again from the place itself; nothing can be written afterwards."""
 
-    def commit(self, modified_ns: int) -> None:
-        """Make it visible under its key, replacing what was there, with that modification time where the place keeps one."""
+    def commit(self, modified_ns: int, *, replace: bool = True) -> None:
+        """Make it visible under its key, with that modification time where the place keeps one.
+
+        What was there is replaced, or left alone: then it raises `FileExistsError`.
+        """
 
     def abort(self) -> None:
         """Forget it and leave nothing behind."""
@@ -32,6 +35,9 @@ class ObjectStore(Protocol):
 
     def begin(self, key: str, token: str) -> ObjectWriter:
         """Start to write. The token names the attempt, so that its remains can be found if it never ends."""
+
+    def flush(self) -> None:
+        """From now on, what was committed survives a power cut, too."""
 
     def discard(self, location: str, token: str) -> None:
         """Remove what an attempt that never ended left behind at a location that `locate` gave; nothing there is no error."""

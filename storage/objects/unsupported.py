@@ -23,6 +23,9 @@ class UnsupportedStore:
     def begin(self, key: str, token: str) -> ObjectWriter:
         self._refuse()
 
+    def flush(self) -> None:
+        """Nothing was ever written."""
+
     def discard(self, location: str, token: str) -> None:
         """Nothing was ever written."""
 

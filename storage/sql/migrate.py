@@ -10,7 +10,7 @@ from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import Connection
 
-from storage.sql.database import Database
+from storage.sql.database import Database, Transaction
 
 _FOLDER = Path(__file__).parent / "migrations"
 
@@ -23,8 +23,9 @@ def _config(connection: Connection | None = None) -> Config:
 
 
 async def migrate(database: Database) -> str:
-    """Apply what is missing, in one transaction; the revision reached."""
+    """Apply what is missing, in one transaction; the revision reached. Of several at once, one does it and the others wait."""
     async with database.engine.begin() as connection:
+        await Transaction(connection).lock("migrate")
         await connection.run_sync(lambda sync: command.upgrade(_config(sync), "head"))
     return newest_revision()
 
@@ -40,3 +41,8 @@ def newest_revision() -> str:
     revision = ScriptDirectory.from_config(_config()).get_current_head()
     assert revision is not None
     return revision
+
+
+def knows(revision: str) -> bool:
+    """Whether this program can bring a database at that revision to the newest."""
+    return revision in {script.revision for script in ScriptDirectory.from_config(_config()).walk_revisions()}

@@ -8,10 +8,15 @@ from storage.sql.database import Database
 
 
 async def open_database(url: str) -> Database:
-    """`sqlite+aiosqlite:///path` for now; an adapter per database lives beside this module."""
+    """`sqlite+aiosqlite:///PATH` or `postgresql+asyncpg://USER:PASSWORD@HOST/NAME`. Raises `Unavailable` naming the store."""
     backend = make_url(url).get_backend_name()
-    if backend != "sqlite":
-        raise ValueError(f"no adapter for a {backend} database: use sqlite+aiosqlite:///PATH")
-    from storage.sql.sqlite import SqliteDatabase  # an adapter that is not configured is not imported
+    # An adapter that is not configured is not imported.
+    if backend == "postgresql":
+        from storage.sql.postgresql import PostgresqlDatabase
 
-    return await SqliteDatabase.open(url)
+        return await PostgresqlDatabase.open(url)
+    if backend == "sqlite":
+        from storage.sql.sqlite import SqliteDatabase
+
+        return await SqliteDatabase.open(url)
+    raise ValueError(f"no adapter for {backend}: use sqlite+aiosqlite:///PATH or postgresql+asyncpg://USER:PASSWORD@HOST/NAME")

@@ -6,13 +6,15 @@ import asyncio
 import contextlib
 import os
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import AsyncGenerator, Coroutine, Sequence
 from contextlib import AbstractAsyncContextManager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import aiosqlite
 from sqlalchemy import event, make_url
+from sqlalchemy.exc import OperationalError
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
 from core.errors import Unavailable
@@ -21,6 +23,9 @@ from storage.sql.database import Database, WriteTurn
 
 READERS = 4
 """Reading connections: each is a thread, and reads of one request run one after another."""
+
+LOOKS_EVERY = 0.25
+"""Seconds between two looks whether another connection has written, while somebody follows a change."""
 
 _PRAGMAS = (
     "PRAGMA journal_mode = WAL",
@@ -47,13 +52,18 @@ class SqliteDatabase(Database):
         path = make_url(url).database
         if not path or path == ":memory:":
             raise ValueError("the database must be a file: several connections share it")
-        engine = create_async_engine(url, pool_size=2, max_overflow=4, hide_parameters=True)  # errors are logged
+        engine = create_async_engine(
+            url,
+            pool_size=2,
+            max_overflow=4,
+            hide_parameters=True,  # errors are logged
+            connect_args={"async_creator_fn": _Interruptible.connect},
+        )
         event.listen(engine.sync_engine, "connect", _prepare_connection)
         event.listen(engine.sync_engine, "begin", _begin_immediate)
         try:
             await asyncio.to_thread(_create, Path(path))
-            async with engine.connect() as connection:  # the first connection makes the file and turns WAL on
-                await connection.execution_options(isolation_level="AUTOCOMMIT")
+            await _turn_on(engine)
             return cls(engine, [await _open_reader(path) for _ in range(READERS)])
         except Exception as error:
             await engine.dispose()
@@ -68,6 +78,27 @@ class SqliteDatabase(Database):
         finally:
             self._idle.put_nowait(reader)
 
+    async def wakes(self) -> AsyncGenerator[None, None]:
+        known: object = None
+        path = self.engine.url.database
+        assert path is not None, "the database is a file"
+        try:
+            reader = await _whole(_open_reader(path))
+            try:
+                while True:
+                    found = await reader.execute_fetchall("PRAGMA data_version")  # another one after each commit of others
+                    if found != known:
+                        known = found
+                        yield
+                    await asyncio.sleep(LOOKS_EVERY)
+            finally:
+                await reader.close()
+        except sqlite3.Error as error:
+            raise Unavailable("the database does not answer") from error
+
+    def _reading_now(self) -> int:
+        return len(self._readers) - self._idle.qsize()
+
     def _write_turn(self) -> AbstractAsyncContextManager[Any]:
         return self._turn
 
@@ -78,6 +109,24 @@ class SqliteDatabase(Database):
         await self.engine.dispose()
 
 
+class _Interruptible(aiosqlite.Connection):
+    """Ends the statement that is cancelled: its thread would go on for nobody, and whoever comes next would wait for it."""
+
+    @classmethod
+    def connect(cls, path: str, **options: Any) -> _Interruptible:
+        """To be awaited, like what `aiosqlite.connect` returns."""
+        connection = cls(partial(sqlite3.connect, path, **options), iter_chunk_size=64)
+        connection._thread.daemon = True  # as SQLAlchemy has it
+        return connection
+
+    async def _execute(self, fn: Any, *args: Any, **kwargs: Any) -> Any:
+        try:
+            return await super()._execute(fn, *args, **kwargs)  # type: ignore[no-untyped-call]  # through which all of them go
+        except asyncio.CancelledError:
+            await self.interrupt()
+            raise
+
+
 def _create(path: Path) -> None:
     """An empty file that nobody else on the machine may read; SQLite gives its companions the same mode."""
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -85,8 +134,32 @@ def _create(path: Path) -> None:
         os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
 
 
+async def _turn_on(engine: AsyncEngine) -> None:
+    """The first connection makes the file and turns WAL on, which SQLite refuses at once while others do the same."""
+    for wait in (0.05, 0.1, 0.2, 0.4, 0.8, 1.6, 3.2, None):
+        try:
+            async with engine.connect() as connection:
+                await connection.execution_options(isolation_level="AUTOCOMMIT")
+        except OperationalError as error:
+            if wait is None or "locked" not in str(error.orig):
+                raise
+            await asyncio.sleep(wait)
+        else:
+            return
+
+
+async def _whole(opening: Coroutine[Any, Any, aiosqlite.Connection]) -> aiosqlite.Connection:
+    """Cancelled while it is being opened, a connection would be left to its thread."""
+    task = asyncio.ensure_future(opening)
+    try:
+        return await asyncio.shield(task)
+    except asyncio.CancelledError:
+        await (await task).close()
+        raise
+
+
 async def _open_reader(path: str) -> aiosqlite.Connection:
-    reader = await aiosqlite.connect(path, isolation_level=None, cached_statements=512)
+    reader = await _Interruptible.connect(path, isolation_level=None, cached_statements=512)
     for pragma in (*_PRAGMAS, "PRAGMA query_only = ON"):
         await reader.execute(pragma)
     return reader

@@ -1,7 +1,8 @@
 """Column types with one pinned stored form per database, so that raw rows can be read without an ORM.
 
 SQLite: uuid as 36-character text, time as fixed-width RFC 3339 text (which sorts as time), JSON as its own text.
-PostgreSQL: the native types, JSON as `json` (which keeps the text byte for byte).
+PostgreSQL: the native types, JSON as `json` (which keeps the text byte for byte); a SELECT list gives them in SQLite's forms,
+so whoever reads raw rows reads the same from both. Text sorts and compares by code point everywhere.
 """
 
 from __future__ import annotations
@@ -12,9 +13,12 @@ from typing import Any
 from uuid import UUID
 
 import orjson
-from sqlalchemy import CHAR, JSON, TIMESTAMP, Text
+from sqlalchemy import CHAR, JSON, TIMESTAMP, ColumnElement, String, Text
 from sqlalchemy.dialects import postgresql
 from sqlalchemy.engine import Dialect
+from sqlalchemy.ext.compiler import compiles
+from sqlalchemy.sql.compiler import SQLCompiler
+from sqlalchemy.sql.functions import FunctionElement
 from sqlalchemy.types import TypeDecorator, TypeEngine
 
 
@@ -30,6 +34,35 @@ def read_time(text: str) -> datetime:
     return datetime.fromisoformat(text)
 
 
+def text(length: int | None = None) -> String:
+    """A text column, of at most so many characters."""
+    kind = Text if length is None else String
+    return kind(length).with_variant(kind(length, collation="C"), "postgresql")
+
+
+class _Stored(FunctionElement[Any]):
+    """A column of a SELECT list, in its stored form on every database."""
+
+    inherit_cache = True
+
+    def __init__(self, column: ColumnElement[Any], kind: TypeDecorator[Any]) -> None:
+        self.type = kind
+        super().__init__(column)
+
+
+@compiles(_Stored)
+def _as_it_is(element: _Stored, compiler: SQLCompiler, **options: Any) -> str:
+    return compiler.process(element.clauses.clauses[0], **options)
+
+
+@compiles(_Stored, "postgresql")
+def _as_text(element: _Stored, compiler: SQLCompiler, **options: Any) -> str:
+    column = compiler.process(element.clauses.clauses[0], **options)
+    if isinstance(element.type, TimeColumn):
+        return f"""to_char(timezone('UTC', {column}), 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"')"""
+    return f"CAST({column} AS TEXT)"
+
+
 class UuidColumn(TypeDecorator[UUID]):
     """A UUID; accepts and returns `uuid.UUID`."""
 
@@ -42,6 +75,9 @@ class UuidColumn(TypeDecorator[UUID]):
 
     def load_dialect_impl(self, dialect: Dialect) -> TypeEngine[Any]:
         return dialect.type_descriptor(postgresql.UUID(as_uuid=True) if dialect.name == "postgresql" else CHAR(36))
+
+    def column_expression(self, column: ColumnElement[Any]) -> ColumnElement[Any]:
+        return _Stored(column, self)
 
     def process_bind_param(self, value: UUID | None, dialect: Dialect) -> Any:
         return value if value is None or dialect.name == "postgresql" else str(value)
@@ -56,13 +92,21 @@ class TimeColumn(TypeDecorator[datetime]):
     impl = CHAR(27)
     cache_ok = True
 
+    @property
+    def python_type(self) -> type[datetime]:
+        return datetime
+
     def load_dialect_impl(self, dialect: Dialect) -> TypeEngine[Any]:
         return dialect.type_descriptor(TIMESTAMP(timezone=True) if dialect.name == "postgresql" else CHAR(27))
 
+    def column_expression(self, column: ColumnElement[Any]) -> ColumnElement[Any]:
+        return _Stored(column, self)
+
     def process_bind_param(self, value: datetime | None, dialect: Dialect) -> Any:
-        if value is None or dialect.name == "postgresql":
-            return value
-        return stored_time(value)
+        if value is None:
+            return None
+        stored = stored_time(value)
+        return value if dialect.name == "postgresql" else stored
 
     def process_result_value(self, value: Any, dialect: Dialect) -> datetime | None:
         return read_time(value) if isinstance(value, str) else value
@@ -83,7 +127,7 @@ class JsonColumn(TypeDecorator[Any]):
         return orjson.dumps(value).decode()
 
     def process_result_value(self, value: Any, dialect: Dialect) -> Any:
-        return orjson.loads(value) if isinstance(value, str) else value
+        return orjson.loads(value) if isinstance(value, str) and dialect.name != "postgresql" else value
 
 
 class EnumColumn(TypeDecorator[enum.Enum]):
@@ -101,6 +145,9 @@ class EnumColumn(TypeDecorator[enum.Enum]):
 
     def process_result_value(self, value: Any, dialect: Dialect) -> Any:
         return value if value is None else self.kind(value)
+
+    def load_dialect_impl(self, dialect: Dialect) -> TypeEngine[Any]:
+        return dialect.type_descriptor(text())
 
     def coerce_compared_value(self, op: Any, value: Any) -> EnumColumn:
         return self

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import shutil
 import threading
 from collections import Counter
@@ -15,8 +16,9 @@ from sqlalchemy import select, update
 
 from app.auth import HttpOnlyCookie, InstrumentsScheme, Schemes
 from app.bootstrap import CreatedAdmin, FirstAdmin, create_first_admin
-from app.passwords import HashedPasswords
+from app.passwords import THREADS, HashedPasswords
 from app.tokens import SignedTokens
+from core.errors import Unavailable
 from core.identity import INSTRUMENTS, Principal
 from core.secrets import Secret
 from storage.sql.opening import open_database
@@ -297,6 +299,27 @@ class TestPasswords:
         passwords.close()
 
         assert hasher.threads == {"passwords_0"}
+
+    async def test_no_more_passwords_wait_than_there_is_room_for(self):
+        class Waiting(Argon2Hasher):
+            def hash(self, password, *, salt=None):
+                gate.wait(10)
+                return super().hash(password, salt=salt)
+
+        gate = threading.Event()
+        gate.set()
+        passwords = HashedPasswords(Waiting(time_cost=1, memory_cost=8, parallelism=1), queue=3)
+        gate.clear()
+        under_way = [asyncio.create_task(passwords.hash(Secret("x"))) for _ in range(THREADS + 3)]
+        await asyncio.sleep(0)
+
+        with pytest.raises(Unavailable, match=r"^too many passwords are waiting for their check: try again in a moment$"):
+            await passwords.hash(Secret("x"))
+
+        gate.set()
+        await asyncio.gather(*under_way)
+        assert (await passwords.hash(Secret("x"))).startswith("$argon2id$")
+        passwords.close()
 
 
 CONFIGURED = FirstAdmin(email="Root@example.org", username="root", password=Secret("from settings"))

@@ -9,6 +9,7 @@ import sqlite3
 from pathlib import Path
 
 import pytest
+from graphql import build_client_schema, build_schema, lexicographic_sort_schema, print_schema
 from openapi_spec_validator import validate
 from typer.testing import CliRunner
 
@@ -21,7 +22,21 @@ from storage.sql.migrate import newest_revision
 
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("environment")]
 
-COMMANDS = ("serve", "worker", "migrate", "token", "routes", "explain", "schema", "openapi", "check", "settings")
+COMMANDS = (
+    "serve",
+    "worker",
+    "migrate",
+    "backup",
+    "restore",
+    "token",
+    "routes",
+    "explain",
+    "schema",
+    "openapi",
+    "check",
+    "doctor",
+    "settings",
+)
 
 
 def run(*arguments: str):
@@ -142,7 +157,27 @@ def test_explain_of_nothing(call):
 
 def test_schema():
     assert printed("schema") == cli.SDL_FILE.read_text("utf-8")
-    assert printed("schema", "--check") == ""
+    checked = run("schema", "--check")  # which may say what clients may notice
+    assert (checked.exit_code, checked.stdout) == (0, "")
+
+
+@pytest.mark.parametrize("option", ["--json", "--introspection"])
+def test_schema_as_json(option):
+    answer = json.loads(printed("schema", option))
+    known, told = build_client_schema(answer["data"]), build_schema(printed("schema"))
+    assert print_schema(lexicographic_sort_schema(known)) == print_schema(lexicographic_sort_schema(told))
+
+
+def test_schema_that_breaks_clients(tmp_path, monkeypatch):
+    monkeypatch.setattr(cli, "BASELINE_FILE", tmp_path / "baseline.graphql")
+    added = '  "Gone."\n  colour: String\n\n  "Gone, too."\n  taste: String\n'
+    baseline = printed("schema").replace("type Instrument implements Node {\n", f"type Instrument implements Node {{\n{added}")
+    (tmp_path / "baseline.graphql").write_text(baseline)
+    assert refusal("schema", "--check") == (
+        "clients of the last release would break (docs/clients.md says how to change the schema):\n"
+        "  Field Instrument.colour was removed.\n"
+        "  Field Instrument.taste was removed.\n"
+    )
 
 
 def test_schema_that_differs(tmp_path, monkeypatch):
@@ -208,8 +243,18 @@ def test_settings_that_are_not_right(environment, tmp_path, command, name, value
 
 @pytest.mark.parametrize("command", [["serve", "--port", "0"], ["worker"], ["migrate"], ["token", "x"]])
 def test_a_database_that_is_not_supported(environment, command):
-    environment.setenv("DATABASE_URL", "postgresql+asyncpg://me:hunter2@db/x")
-    assert refusal(*command) == "no adapter for a postgresql database: use sqlite+aiosqlite:///PATH\n"
+    environment.setenv("DATABASE_URL", "mysql+asyncmy://me:hunter2@db/x")
+    said = "no adapter for mysql: use sqlite+aiosqlite:///PATH or postgresql+asyncpg://USER:PASSWORD@HOST/NAME\n"
+    assert refusal(*command) == said
+
+
+@pytest.mark.parametrize("command", [["serve", "--port", "0"], ["worker"], ["migrate"], ["token", "x"]])
+def test_a_database_that_does_not_answer(environment, command):
+    """Which one is said, and not the password."""
+    environment.setenv("DATABASE_URL", "postgresql+asyncpg://me:hunter2@127.0.0.1:1/x")
+    said = refusal(*command)
+    assert said.startswith("the database postgresql+asyncpg://me:***@127.0.0.1:1/x does not answer: ")
+    assert "hunter2" not in said
 
 
 @pytest.mark.parametrize("command", [["serve", "--port", "0"], ["migrate"], ["token", "x"]])

@@ -2,26 +2,33 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import logging
 import re
+from collections.abc import Iterator
 from typing import Any
 from urllib.parse import urlencode
 
 import httpx
 import pytest
 import pytest_asyncio
+import sqlalchemy
 from graphql import get_introspection_query
 from starlette.requests import ClientDisconnect
 
-from app.graphql_http import GRAPHQL_JSON, JSON, accepted
+from app.graphql_http import GRAPHQL_JSON, accepted
+from app.graphql_request import JSON
 from core.errors import Unavailable
+from tests import postgres
 from tests.conftest import PASSWORD
 
 ME = "{ me { email } }"
 BOTH = "query A { me { email } } query B { me { isActive } }"
 BOB = {"data": {"me": {"email": "bob@example.org"}}}
 FIXED = {"cache-control": "no-store", "x-content-type-options": "nosniff"}
+READ = {"cache-control": "private, no-cache", "vary": "Authorization, Cookie, Accept, Accept-Encoding"}
+"""Of a query that was asked with GET, and answered."""
 
 
 async def post(caller, body: Any = None, *, accept: str | None = None, content: bytes | str | None = None, **headers: str):
@@ -38,7 +45,9 @@ async def get(caller, *, method: str = "GET", accept: str = "", **query: str):
 
 def told(reply: httpx.Response) -> tuple[int, str, Any]:
     """Status, media type and body, once every answer's own headers were looked at."""
-    assert FIXED.items() <= dict(reply.headers).items()
+    read = reply.request.method != "POST" and reply.status_code == 200 and "errors" not in reply.json()
+    assert (FIXED | (READ if read else {})).items() <= dict(reply.headers).items()
+    assert ("etag" in reply.headers) is read
     media, _, charset = reply.headers["content-type"].partition("; ")
     assert charset == "charset=utf-8"
     return reply.status_code, media, reply.json()
@@ -54,7 +63,19 @@ def refusal(message: str, code: str = "INVALID_REQUEST", **more: Any) -> dict[st
 async def test_post(world):
     reply = await post(world.user, {"query": ME})
     assert told(reply) == (200, JSON, BOB)
-    assert set(reply.headers) == {*FIXED, "content-type", "content-length", "x-request-id"}
+    counted = {"ratelimit", "ratelimit-policy"}
+    assert set(reply.headers) == {*FIXED, *counted, "vary", "content-type", "content-length", "x-request-id"}
+
+
+@pytest.mark.parametrize(
+    ("query", "directive"),
+    [("{ ... @defer { me { email } } }", "@defer"), ("{ instruments(first: 1) { nodes @stream { name } } }", "@stream")],
+)
+async def test_an_answer_comes_in_one_piece(world, query, directive):
+    reply = await post(world.user, {"query": query}, accept=GRAPHQL_JSON)
+    error = {"message": f"Unknown directive '{directive}'.", "extensions": {"code": "INVALID_REQUEST"}}
+    (told_error,) = reply.json()["errors"]
+    assert (reply.status_code, told_error | {"locations": None}) == (400, error | {"locations": None})
 
 
 async def test_get_with_variables_and_operation_name(world):
@@ -160,7 +181,11 @@ async def test_accept_in_two_headers(world):
         pytest.param({"query": "fragment F on User { email }"}, None, id="no operation"),
         pytest.param(
             {"query": "subscription { allInstruments { name } }"},
-            refusal("row streams are not served here: the REST route of the list streams the same rows", "NOT_SUPPORTED"),
+            refusal(
+                "a subscription needs a connection that stays: "
+                "Accept: text/event-stream, or a WebSocket with graphql-transport-ws",
+                "NOT_SUPPORTED",
+            ),
             id="subscription",
         ),
     ],
@@ -266,7 +291,8 @@ async def test_get_never_changes_anything(world, method):
 @pytest.mark.parametrize("method", ["PUT", "PATCH", "DELETE", "OPTIONS"])
 async def test_other_methods(world, method):
     reply = await world.user.request(method, "/graphql", json={"query": ME})
-    assert (reply.status_code, reply.json()) == (405, {"detail": "Method Not Allowed"})
+    assert (reply.status_code, reply.headers["content-type"]) == (405, "application/problem+json")
+    assert reply.json()["detail"] == "Method Not Allowed"
     assert set(reply.headers["allow"].split(", ")) == {"GET", "HEAD", "POST"}
 
 
@@ -651,3 +677,134 @@ async def test_one_list_that_is_refused_leaves_the_others_their_answers(world):
     assert isinstance(answer["data"]["files"]["totalCount"], int)
     (error,) = answer["errors"]
     assert (error["path"], error["extensions"]["code"]) == (["schedules"], "FORBIDDEN")
+
+
+# --- cost and time -----------------------------------------------------------------------------------------------------
+
+BOMB = "{ instruments(first: 500) { nodes { files(first: 500) { nodes { id } } } } }"
+
+
+async def test_the_cost_is_told_to_who_asks_for_it(world):
+    query = {"query": "query ($n: Int) { me { email } files(first: $n) { totalCount } }", "variables": {"n": 0}}
+    answer = (await post(world.user, query, **{"GraphQL-Cost": "1"})).json()
+    assert answer["extensions"] == {"cost": {"nodes": 2, "limit": 50_000}}
+    assert list(answer) == ["data", "extensions"]
+    assert "extensions" not in (await post(world.user, query)).json()
+
+
+@pytest.mark.parametrize(("media", "status"), [(JSON, 200), (GRAPHQL_JSON, 400)])
+async def test_what_costs_too_much_is_not_executed(world, media, status):
+    message = "the operation asks for up to 251001 nodes; at most 50000 are allowed"
+    cost = {"extensions": {"cost": {"nodes": 251_001, "limit": 50_000}}}
+    expected = refusal(message, "TOO_EXPENSIVE", locations=[{"line": 1, "column": 1}]) | cost
+    assert told(await post(world.user, {"query": BOMB}, accept=media)) == (status, media, expected)
+
+
+async def test_the_explorer_is_far_below_the_budget(world):
+    answer = (await post(world.anonymous, {"query": get_introspection_query()}, **{"GraphQL-Cost": ""})).json()
+    assert answer["extensions"]["cost"]["nodes"] < 50_000 / 5
+
+
+async def test_the_budget_is_a_setting(assembled):
+    async with assembled(SWITCHYARD_NODE_BUDGET=10) as world:
+        assert "errors" not in await world.user.ask("{ files(first: 9) { nodes { id } } }")
+        (error,) = (await world.user.ask("{ files(first: 10) { nodes { id } } }"))["errors"]
+        assert error["extensions"]["code"] == "TOO_EXPENSIVE"
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def hurried(assembled):
+    """A server that gives nothing more than half a second."""
+    async with assembled(SWITCHYARD_REQUEST_TIMEOUT=0.5) as world:
+        yield world
+
+
+LATE = "this took longer than 0.5 seconds, and was ended"
+
+
+def slow_store(world, monkeypatch, *, reads: int = 0) -> None:
+    """From the n-th read on, each takes for ever."""
+    fetch, count = world.parts.database.fetch, 0
+
+    async def slow(text: str, values: Any) -> Any:
+        nonlocal count
+        count += 1
+        if count > reads:
+            await asyncio.sleep(60)
+        return await fetch(text, values)
+
+    monkeypatch.setattr(world.parts.database, "fetch", slow)
+
+
+@pytest.mark.parametrize("media", [JSON, GRAPHQL_JSON])
+async def test_an_operation_has_its_time(hurried, monkeypatch, media):
+    slow_store(hurried, monkeypatch, reads=1)  # who asks is found out
+    reply = await post(hurried.user, {"query": "{ files { totalCount } }"}, accept=media)
+    assert told(reply) == (504, media, refusal(LATE, "TIMEOUT"))
+
+
+async def test_so_has_finding_out_who_asks(hurried, monkeypatch):
+    slow_store(hurried, monkeypatch)
+    assert told(await post(hurried.user, {"query": ME})) == (504, JSON, refusal(LATE, "TIMEOUT"))
+    reply = await hurried.user.request("GET", "/api/files")
+    assert (reply.status_code, reply.json()) == (504, {"detail": LATE})
+
+
+@pytest.mark.parametrize("path", ["/api/instruments", "/api/files", "/api/files?limit=3"])
+async def test_so_has_a_rest_call(hurried, monkeypatch, path):
+    slow_store(hurried, monkeypatch, reads=1)
+    reply = await hurried.user.request("GET", path)
+    assert (reply.status_code, reply.json()) == (504, {"detail": LATE})
+
+
+FOREVER = "WITH RECURSIVE n(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM n WHERE x < 1000000000) SELECT count(*) FROM n"
+
+
+@pytest.fixture(params=postgres.BOTH)
+def store(request) -> Iterator[dict[str, str]]:
+    """The setting of each database."""
+    if request.param == "sqlite":
+        yield {}
+        return
+    with postgres.cloned() as url:
+        yield {"SWITCHYARD_DATABASE_URL": url}
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def hurried_store(store, assembled):
+    """The same, on each database."""
+    async with assembled(SWITCHYARD_REQUEST_TIMEOUT=0.5, **store) as world:
+        yield world
+
+
+@pytest.mark.asyncio(loop_scope="session")
+async def test_a_statement_that_ran_out_of_time_is_ended(hurried_store, monkeypatch):
+    """Otherwise its connection would be lost to the next ones."""
+    fetch = hurried_store.parts.database.fetch
+
+    async def slow(text: str, values: Any) -> Any:
+        return await (fetch(FOREVER, ()) if "file_records" in text else fetch(text, values))
+
+    monkeypatch.setattr(hurried_store.parts.database, "fetch", slow)
+    for _ in range(10):
+        reply = await post(hurried_store.user, {"query": "{ files { totalCount } }"})
+        assert told(reply) == (504, JSON, refusal(LATE, "TIMEOUT"))
+    monkeypatch.undo()
+    async with asyncio.timeout(5):
+        for _ in range(10):
+            assert told(await post(hurried_store.user, {"query": ME})) == (200, JSON, BOB)
+
+
+@pytest.mark.asyncio(loop_scope="session")
+async def test_a_change_that_ran_out_of_time_is_not_made(hurried_store, monkeypatch):
+    async def slow(transaction: Any, *_: Any, **__: Any) -> None:
+        await transaction.scalar(sqlalchemy.text(FOREVER))
+
+    monkeypatch.setattr("resolvers.audit.record", slow)  # the row is written, its audit line is not
+    new = {"name": "Late", "cifsHost": "nas", "cifsShare": "share"}
+    reply = await post(hurried_store.admin, {"query": CREATE, "variables": {"input": new}})
+    assert told(reply) == (504, JSON, refusal(LATE, "TIMEOUT"))
+    monkeypatch.undo()
+    assert await hurried_store.admin.ask("{ instruments { totalCount } }") == {"data": {"instruments": {"totalCount": 0}}}
+    created = await hurried_store.admin.ask(CREATE, {"input": new})  # and nobody holds the writer's turn
+    assert "errors" not in created

@@ -155,3 +155,16 @@ async def test_pages_are_only_read(bundled: AsyncClient, path: str) -> None:
 @pytest.mark.parametrize("path", PAGES)
 async def test_pages_name_no_other_host(plain: AsyncClient, path: str) -> None:
     assert "://" not in (await plain.get(path)).text
+
+
+@pytest.mark.parametrize("built", [False, True])
+async def test_an_explorer_that_is_turned_off_says_so(assets: Path, tmp_path: Path, built: bool) -> None:
+    place = assets if built else tmp_path / "absent"
+    transport = ASGITransport(Starlette(routes=routes(place, explorer=False)))
+    async with AsyncClient(transport=transport, base_url="http://pages") as client:
+        answer, other = await client.get("/graphiql"), await client.get("/docs")
+    assert (answer.status_code, answer.headers["Content-Type"]) == (404, "text/html; charset=utf-8")
+    assert answer.headers["Content-Security-Policy"] == STRICT
+    assert answer.headers["Cache-Control"] == "no-cache"
+    assert "<h1>The explorer is turned off</h1>" in answer.text
+    assert other.status_code == 200

@@ -30,6 +30,18 @@ from rest_compat.calls import StreamCut
 ROOT = Path(__file__).parents[2]
 
 
+def assert_problem(reply: httpx.Response, status: int, title: str, detail: str) -> None:
+    """RFC 9457. `instance` is the request's id."""
+    assert (reply.status_code, reply.headers["content-type"]) == (status, "application/problem+json")
+    assert reply.json() == {
+        "type": "about:blank",
+        "title": title,
+        "status": status,
+        "detail": detail,
+        "instance": reply.headers["x-request-id"],
+    }
+
+
 # --- what is served ----------------------------------------------------------------------------------------------------
 
 
@@ -66,26 +78,35 @@ async def test_every_route_is_in_the_openapi_document(world):
     ("path", "detail"),
     [
         ("/openapi/nobody.json", "no dialect nobody: there are instruments"),
+        ("/health/ready/", "Not Found"),
         ("/nothing", "Not Found"),
         ("/health/", "Not Found"),
         ("/graphql/", "Not Found"),
         ("/static/nothing.js", "Not Found"),
         ("/static/../../settings.py", "Not Found"),
         ("/static/%2e%2e/%2e%2e/settings.py", "Not Found"),
-        ("/api/nothing", "Not Found"),
         ("/nothing%0aelse", "Not Found"),
     ],
 )
 async def test_what_is_not_there(world, path, detail):
     reply = await world.anonymous.request("GET", path)
-    assert (reply.status_code, reply.headers["content-type"], reply.json()) == (404, "application/json", {"detail": detail})
+    assert_problem(reply, 404, "Not Found", detail)
+
+
+async def test_what_is_not_there_in_a_dialect_is_said_as_the_dialect_does(world):
+    reply = await world.anonymous.request("GET", "/api/nothing")
+    assert (reply.status_code, reply.headers["content-type"], reply.json()) == (
+        404,
+        "application/json",
+        {"detail": "Not Found"},
+    )
 
 
 @pytest.mark.parametrize("path", ["/health", "/schema.graphql", "/openapi.json", "/openapi/instruments.json", "/docs", "/"])
 async def test_methods_that_are_not_allowed(world, path):
     for method in ("POST", "DELETE", "OPTIONS"):
         reply = await world.anonymous.request(method, path)
-        assert (reply.status_code, reply.json()) == (405, {"detail": "Method Not Allowed"})
+        assert_problem(reply, 405, "Method Not Allowed", "Method Not Allowed")
         assert set(reply.headers["allow"].split(", ")) == {"GET", "HEAD"}
 
 
@@ -151,8 +172,7 @@ async def test_what_nobody_foresaw(world, monkeypatch, caplog):
     reply = await world.user.request("GET", "/health")
     (record,) = [each for each in caplog.records if each.levelname == "ERROR"]
     error_id = record.args[0]
-    assert (reply.status_code, reply.headers["content-type"]) == (500, "application/json")
-    assert reply.json() == {"detail": f"Internal error; quote {error_id} when reporting it"}
+    assert_problem(reply, 500, "Internal Server Error", f"Internal error; quote {error_id} when reporting it")
     assert record.getMessage() == f"error {error_id} in request {reply.headers['x-request-id']}"
     assert str(record.exc_info[1]) == "the password is hunter2"
 
@@ -234,7 +254,9 @@ async def test_the_listed_origins_may_call(assembled):
         for path in ("/health", "/api/instruments", "/nothing"):
             reply = await world.anonymous.request("GET", path, headers={"origin": ORIGIN})
             assert reply.headers["access-control-allow-origin"] == ORIGIN
-            assert reply.headers["access-control-expose-headers"] == "X-Request-ID, X-Total-Count"
+            assert reply.headers["access-control-expose-headers"] == (
+                "X-Request-ID, X-Total-Count, RateLimit, RateLimit-Policy, Retry-After, ETag, Idempotent-Replayed"
+            )
             assert "Origin" in reply.headers["vary"]
 
 

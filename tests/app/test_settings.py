@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import stat
 from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -38,10 +39,16 @@ def test_every_setting_is_read_from_each_of_its_names(monkeypatch):
     values = {
         "profile": "production",
         "list_shape": "array",
+        "documents": "trusted",
+        "introspection": "off",
         "log_level": "warning",
+        "log_format": "json",
+        "metrics_token": "0123456789abcdef",
+        "traces": "http://127.0.0.1:4318",
         "encryption_key": KEY,
         "database_url": "sqlite+aiosqlite:///x.db",
         "cookie_secure": "false",
+        "compression": "false",
         "cors_origins": "https://example.org",
     }
     for field, setting in zip(Settings.model_fields, documented(), strict=True):
@@ -119,6 +126,8 @@ def test_lists(environment, tmp_path):
         {"SWITCHYARD_TOKEN_LIFETIME": "soon"},
         {"SWITCHYARD_COOKIE_SECURE": "perhaps"},
         {"SWITCHYARD_BODY_LIMIT": "-1"},
+        {"SWITCHYARD_RUN_TIMEOUT": "-1"},
+        {"SWITCHYARD_RUN_RETENTION": "36501"},
         {"SWITCHYARD_LOG_LEVEL": "loud"},
         {"LIST_SHAPE": "tuple"},
         {"ARK_NAAN": "ark:/99999"},
@@ -238,6 +247,33 @@ def test_an_encryption_key_of_ones_own(environment):
     assert keys_of(SECRET_KEY="other", STREAMWEAVE_ENCRYPTION_KEY=KEY).unseal(after) == Secret("hunter3")
 
 
+def test_runs_may_be_unbounded(environment):
+    def settings(**given: str) -> Settings:
+        for name, value in given.items():
+            environment.setenv(name, value)
+        return Settings(_env_file=None)
+
+    assert (settings().longest_run, settings().kept_runs) == (timedelta(hours=24), timedelta(days=90))
+    bounded = settings(SWITCHYARD_RUN_TIMEOUT="90", SWITCHYARD_RUN_RETENTION="1")
+    assert (bounded.longest_run, bounded.kept_runs) == (timedelta(seconds=90), timedelta(days=1))
+    free = settings(SWITCHYARD_RUN_TIMEOUT="0", SWITCHYARD_RUN_RETENTION="0")
+    assert (free.longest_run, free.kept_runs) == (None, None)
+
+
+@pytest.mark.parametrize(
+    ("profile", "introspection", "shown"),
+    [
+        ("development", "auto", True),
+        ("production", "auto", False),
+        ("development", "off", False),
+        ("production", "on", True),
+    ],
+)
+def test_who_may_read_the_schema(profile, introspection, shown):
+    chosen = Settings(SWITCHYARD_PROFILE=profile, SWITCHYARD_INTROSPECTION=introspection)
+    assert chosen.shows_schema is shown
+
+
 # --- the table ---------------------------------------------------------------------------------------------------------
 
 
@@ -268,3 +304,19 @@ def test_defaults_in_the_table():
     assert shown["SWITCHYARD_COOKIE_SECURE"] == "`true`"
     assert shown["SWITCHYARD_SECRET_KEY"] == shown["SWITCHYARD_OLD_SECRET_KEYS"] == shown["SWITCHYARD_CORS_ORIGINS"] == ""
     assert shown["SWITCHYARD_BODY_LIMIT"] == "`16777216`"
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("SWITCHYARD_METRICS_TOKEN", "guessed"),
+        ("SWITCHYARD_TRACES", "127.0.0.1:4318"),
+        ("SWITCHYARD_DRAIN", "-1"),
+        ("SWITCHYARD_DRAIN", "601"),
+        ("SWITCHYARD_LOG_FORMAT", "xml"),
+    ],
+)
+def test_what_operators_see_by_is_set_right_or_not_at_all(environment, name, value):
+    environment.setenv(name, value)
+    with pytest.raises(ValidationError, match=name):
+        Settings()

@@ -170,3 +170,27 @@ async def test_revocations_of_expired_tokens_are_forgotten(database, tokens, clo
     await revoke(database, tokens, later)
 
     assert list(await revoked(database)) == [claims_of(later)["jti"]]
+
+
+def test_a_signature_is_checked_once_and_the_clock_each_time(tokens, clock, monkeypatch):
+    token = tokens.issue(SUBJECT, 1)
+    claims = tokens.parse(token)
+    monkeypatch.delattr(jwt, "decode")
+
+    assert tokens.parse(token) == claims
+    clock.now += timedelta(seconds=3600)
+    assert tokens.parse(token) is None
+
+
+def test_what_was_refused_is_looked_at_again(tokens, clock):
+    early = signed(clock, nbf=int(clock().timestamp()) + 10**9)
+
+    assert [tokens.parse(early), tokens.parse(early)] == [None, None]
+    assert len(tokens._verified) == 0
+
+
+def test_no_token_is_kept_in_memory(tokens):
+    token = tokens.issue(SUBJECT, 1)
+    tokens.parse(token)
+
+    assert token not in repr(vars(tokens._verified))

@@ -99,13 +99,14 @@ def test_limits_are_settings():
         SWITCHYARD_DOCUMENT_TOKENS=2,
         SWITCHYARD_DOCUMENT_DEPTH=3,
         SWITCHYARD_DOCUMENT_ALIASES=4,
+        SWITCHYARD_NODE_BUDGET=5,
     )
-    assert limits_of(given) == Limits(characters=1, tokens=2, depth=3, aliases=4)
+    assert limits_of(given) == Limits(characters=1, tokens=2, depth=3, aliases=4, nodes=5)
 
 
 def test_reserved_segments():
     names = (
-        "api auth users login signup logout graphql graphiql health docs redoc swagger openapi openapi.json schema.graphql "
+        "api auth users login signup logout graphql graphiql health docs redoc swagger openapi openapi.json schema.graphql schema.json "
         "metrics static start download assets favicon.ico internal telemetry-id"
     )
     assert set(names.split()) == RESERVED
@@ -156,3 +157,34 @@ async def test_nothing_secret_is_stored_in_clear(assembled, tmp_path):
     with sqlite3.connect(tmp_path / "data" / "switchyard.db") as connection:
         assert connection.execute("select count(*) from service_accounts").fetchone() == (1,)
     connection.close()
+
+
+async def test_how_many_documents_are_kept_is_a_setting(assembled):
+    async with assembled(SWITCHYARD_DOCUMENT_CACHE=10) as world:
+        for number in range(20):
+            await world.anonymous.ask(f"{{ a{number}: __typename }}")
+        assert len(world.parts.graph._documents) == len(world.parts.graph._operations) == 10
+
+
+INTROSPECT = '{ __type(name: "Query") { name } }'
+
+
+async def test_introspection_can_be_turned_on_in_production(assembled):
+    async with assembled(SWITCHYARD_PROFILE="production", SWITCHYARD_INTROSPECTION="on") as world:
+        assert await world.anonymous.ask(INTROSPECT) == {"data": {"__type": {"name": "Query"}}}
+        for path in ("/graphiql", "/schema.graphql"):
+            assert (await world.anonymous.request("GET", path)).status_code == 200
+
+
+async def test_introspection_can_be_turned_off_in_development(assembled):
+    async with assembled(SWITCHYARD_INTROSPECTION="off") as world:
+        (error,) = (await world.anonymous.ask(INTROSPECT))["errors"]
+        assert error["extensions"]["code"] == "NOT_SUPPORTED"
+
+
+def test_a_trusted_document_that_would_be_refused_is_found_beforehand(environment, tmp_path):
+    (tmp_path / "types.graphql").write_text("{ __schema { types { name } } }")
+    settings = {"SWITCHYARD_TRUSTED_DOCUMENTS": tmp_path, "SWITCHYARD_PROFILE": "production"}
+    with pytest.raises(ValueError, match=r"types\.graphql: introspection is turned off on this server$"):
+        check_operations(Settings(**settings))
+    check_operations(Settings(**settings, SWITCHYARD_INTROSPECTION="on"))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from functools import partial
 from pathlib import Path
 
@@ -10,6 +10,7 @@ import pytest
 import pytest_asyncio
 
 from tests.contract.support import Api, TickingClock, World, running
+from tests.postgres import BOTH, cloned
 
 HERE = Path(__file__).parent
 
@@ -23,9 +24,21 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker(pytest.mark.asyncio(loop_scope="session"), append=False)
 
 
+@pytest.fixture(scope="session", params=BOTH)
+def database_settings(request: pytest.FixtureRequest) -> Iterator[dict[str, str]]:
+    """Of an empty database: in the data folder, or on a server."""
+    if request.param == "sqlite":
+        yield {}
+        return
+    with cloned() as url:
+        yield {"SWITCHYARD_DATABASE_URL": url}
+
+
 @fixture(scope="session")
-async def application_under_test(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[World]:
-    async with running(tmp_path_factory.mktemp("contract")) as world:
+async def application_under_test(
+    tmp_path_factory: pytest.TempPathFactory, database_settings: dict[str, str]
+) -> AsyncIterator[World]:
+    async with running(tmp_path_factory.mktemp("contract"), **database_settings) as world:
         yield world
 
 

@@ -157,9 +157,11 @@ class World:
                     await transaction.execute(delete(table))
         self.clock.reset()
 
-    def stored_bytes(self) -> bytes:
-        """Everything that is on disk."""
-        return b"".join(path.read_bytes() for path in sorted(self.folder.rglob("*")) if path.is_file())
+    async def stored_bytes(self) -> bytes:
+        """Everything that is stored: the files of the data folder, and every row."""
+        files = b"".join(path.read_bytes() for path in sorted(self.folder.rglob("*")) if path.is_file())
+        rows = [await self.parts.database.fetch(f"SELECT * FROM {table.name}", []) for table in _TABLES]
+        return files + repr(rows).encode()
 
     def check(self, method: str, reply: httpx.Response) -> None:
         """Raise unless the OpenAPI document allows the reply."""
@@ -181,13 +183,17 @@ class World:
         self._validators[key].validate(reply.json())
 
 
+UNHURRIED = {"SWITCHYARD_RATE": 10**6, "SWITCHYARD_RATE_PER_ADDRESS": 10**6}
+"""Tests are faster than clients."""
+
+
 @asynccontextmanager
 async def running(folder: Path, **settings: Any) -> AsyncIterator[World]:
     """The application on an empty database in that folder."""
     clock = TickingClock()
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("app.wiring.HashedPasswords", lambda: HashedPasswords(CHEAP))
-        parts = await assemble(Settings(_env_file=None, SWITCHYARD_DATA_DIR=folder, **settings), clock)
+        patch.setattr("app.wiring.HashedPasswords", lambda **options: HashedPasswords(CHEAP, **options))
+        parts = await assemble(Settings(_env_file=None, SWITCHYARD_DATA_DIR=folder, **UNHURRIED, **settings), clock)
     try:
         yield World(parts, clock, folder)
     finally:

@@ -32,11 +32,25 @@ async def test_the_openapi_document_is_valid(anonymous: Api):
 
 
 async def test_an_unknown_page(anonymous: Api):
-    assert told(await anonymous.get("/nothing")) == refused(404, "Not Found")
+    """Outside of the paths that are the service's own: problem details, whose `detail` is the documented one."""
+    reply = await anonymous.get("/nothing")
+
+    assert (reply.status_code, reply.headers["content-type"]) == (404, "application/problem+json")
+    assert reply.json() == {
+        "type": "about:blank",
+        "title": "Not Found",
+        "status": 404,
+        "detail": "Not Found",
+        "instance": reply.headers["x-request-id"],
+    }
+
+
+async def test_an_unknown_path_of_the_service(anonymous: Api):
+    assert told(await anonymous.get("/api/nothing")) == refused(404, "Not Found")
 
 
 async def test_a_wrong_method(anonymous: Api):
     reply = await anonymous.post("/health")
 
-    assert told(reply) == refused(405, "Method Not Allowed")
+    assert (reply.status_code, reply.json()["detail"]) == (405, "Method Not Allowed")
     assert "GET" in reply.headers["allow"]

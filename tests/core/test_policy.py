@@ -8,7 +8,8 @@ import pytest
 
 from core.errors import Forbidden, Unauthenticated
 from core.identity import ANONYMOUS, INSTRUMENTS, Principal, Principals
-from core.policy import _RULES, ADMIN, USER, Verb, may, require
+from core.policy import _RULES, ADMIN, USER, Verb, may, require, require_person
+from core.vocabulary import Access
 
 KEY = UUID(int=1)
 
@@ -71,3 +72,43 @@ def test_principals():
 
 def test_a_principal_does_not_show_its_credential():
     assert "credential" not in repr(principal(ADMIN))
+
+
+# --- personal tokens: what a credential leaves of the role's rights -------------------------------------------------------
+
+# Whoever finds a token must not get a better credential for it.
+PERSONS_ONLY = {("account", Verb.UPDATE), ("user", Verb.CREATE), ("service account password", Verb.READ)}
+
+
+def token(role: str, access: Access, domain: str = INSTRUMENTS, subject: UUID = KEY) -> Principal:
+    return Principal(domain, subject, role, "ada@example.org", "credential", access)
+
+
+@pytest.mark.parametrize("verb", Verb)
+@pytest.mark.parametrize("resource", RESOURCES)
+def test_a_token_only_narrows(resource, verb):
+    for role, allowed in ((ADMIN, ADMINS), (USER, EVERYONE), ("nobody", set())):
+        writes = (resource, verb) in allowed - PERSONS_ONLY
+        assert may(token(role, Access.WRITE), verb, resource) is writes
+        assert may(token(role, Access.READ), verb, resource) is (writes and verb in {Verb.LIST, Verb.READ})
+
+
+def test_require_tells_a_tokens_bounds_from_a_roles():
+    for access in Access:
+        reading = Principals([token(ADMIN, access)])
+        assert require(reading, INSTRUMENTS, Verb.READ, "instrument") == token(ADMIN, access)
+        with pytest.raises(Forbidden, match=r"^This token may not do that$"):
+            require(reading, INSTRUMENTS, Verb.UPDATE, "account")
+        with pytest.raises(Forbidden, match=r"^Admin access required$"):
+            require(Principals([token(USER, access)]), INSTRUMENTS, Verb.CREATE, "instrument")
+
+
+def test_require_person():
+    assert require_person(Principals([principal(USER)])) == principal(USER)
+    assert require_person(Principals([token(ADMIN, Access.WRITE), principal(USER, "replication")])).access is None
+    with pytest.raises(Unauthenticated):
+        require_person(ANONYMOUS)
+    with pytest.raises(Forbidden, match="Sign in with your password: a token may not do that"):
+        require_person(Principals([token(ADMIN, Access.WRITE)]))
+    with pytest.raises(Forbidden, match="two people's"):
+        require_person(Principals([principal(USER), Principal("replication", UUID(int=2), USER)]))

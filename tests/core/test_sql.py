@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from uuid import UUID
 
@@ -11,6 +12,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 
 from core.context import Context, Effects
 from core.sql import Statement
+from core.watching import watching
 from storage.sql.tables import instruments
 
 KEY = UUID(int=1)
@@ -48,6 +50,33 @@ async def test_fetch_runs_the_text(statement):
 
     ((text, *values),) = await statement.fetch(Store(), key=KEY, since=NOON)
     assert (text, values) == (statement.text, statement.values({"key": KEY, "since": NOON}))
+
+
+async def test_whoever_watches_is_told_while_it_runs():
+    happened = []
+
+    class Store:
+        dialect = sqlite.dialect()
+
+        async def fetch(self, text, values):
+            happened.append("runs")
+            return []
+
+    class Watch:
+        @contextmanager
+        def statement(self, name, text):
+            happened.append((name, text))
+            yield
+            happened.append("ended")
+
+    statement = Statement(select(instruments.c.id), sqlite.dialect(), "Query.instruments rows")
+    before = watching.set(Watch())
+    try:
+        await statement.fetch(Store())
+    finally:
+        watching.reset(before)
+    await statement.fetch(Store())
+    assert happened == [("Query.instruments rows", statement.text), "runs", "ended", "runs"]
 
 
 def test_other_databases_have_their_own_text():

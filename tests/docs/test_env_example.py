@@ -3,14 +3,15 @@
 import re
 
 from app.settings import Settings, documented
+from scripts.generate import required_by_compose
 from tests.docs.support import ROOT
 
-_LINES = [line for line in (ROOT / ".env.example").read_text().splitlines() if re.match(r"#? ?[A-Z_]+=", line)]
+_LINES = [line for line in (ROOT / ".env.example").read_text().splitlines() if re.match(r"#? ?[A-Z0-9_]+=", line)]
 
 
 def test_every_setting_is_there_once_and_nothing_else():
     shown = [re.split(r"=", line.lstrip("# "))[0] for line in _LINES]
-    assert shown == [setting.names[0] for setting in documented()]
+    assert shown == [*(setting.names[0] for setting in documented()), *required_by_compose()]
 
 
 def test_nothing_is_set_by_it():
@@ -22,6 +23,7 @@ def test_the_values_are_the_defaults():
     for setting in documented():
         value = given[setting.names[0]]
         assert value == setting.default.strip("`"), setting.names[0]
+    assert {name: given[name] for name in required_by_compose()} == dict.fromkeys(required_by_compose(), "")
 
 
 def test_the_lines_can_be_used_as_they_are(tmp_path, monkeypatch):

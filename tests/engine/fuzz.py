@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import re
 import sqlite3
-from collections.abc import Iterable, Sequence
+from collections import deque
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from random import Random
 from typing import Any
 from uuid import UUID
 
+import asyncpg
 from graphql import (
     GraphQLEnumType,
     GraphQLField,
@@ -18,14 +20,16 @@ from graphql import (
     GraphQLSchema,
     OperationType,
     get_named_type,
+    get_nullable_type,
     is_abstract_type,
     is_leaf_type,
     is_list_type,
     is_non_null_type,
     is_required_argument,
 )
-from sqlalchemy import Boolean, Float, Integer, Table
+from sqlalchemy import BigInteger, Boolean, Column, Float, Integer, MetaData, Table, make_url
 
+from core.identity import INSTRUMENTS
 from core.ids import encode_global_id
 from storage.sql.types import EnumColumn, JsonColumn, TimeColumn, UuidColumn, stored_time
 
@@ -45,9 +49,17 @@ class Operations:
 
     def __init__(self, schema: GraphQLSchema, random: Random) -> None:
         self._schema, self._random = schema, random
+        self._cursors: deque[str] = deque(maxlen=30)
+
+    def seen(self, data: Any) -> None:
+        """Remember the cursors of an answer: later operations use them, for their own list and for others."""
+        self._cursors.extend(_cursors(data))
 
     def query(self) -> tuple[str, dict[str, Any]]:
         return self._operation(OperationType.QUERY, self._random.randint(1, 3))
+
+    def mutation(self) -> tuple[str, dict[str, Any]]:
+        return self._operation(OperationType.MUTATION, self._random.randint(1, 4))
 
     def subscription(self) -> tuple[str, dict[str, Any]]:
         return self._operation(OperationType.SUBSCRIPTION, 1)
@@ -77,7 +89,10 @@ class Operations:
             return self._abstract(kind, depth)
         fields = list(kind.fields.items())
         shallow = [(name, field) for name, field in fields if is_leaf_type(get_named_type(field.type))]
-        chosen = random.sample(fields if depth > 0 else shallow, min(most, len(fields if depth > 0 else shallow)))
+        choices = fields if depth > 0 else shallow
+        chosen = random.sample(choices, min(most, len(choices)))
+        if kind is self._schema.mutation_type:  # in an order, some of them again
+            chosen = random.choices(choices, k=most)
         parts: list[str] = []
         for name, field in chosen:
             parts.append(self._field(name, field, depth, plain=plain))
@@ -135,7 +150,9 @@ class Operations:
 
     def _arguments(self, field: GraphQLField) -> str:
         given: list[str] = []
-        paging = self._random.choice([*[("first",), ("last",), ("first", "offset"), ()] * 4, ("after",)])
+        pages = [("first",), ("last",), ("first", "offset"), ()] * 4
+        pages += [("first", "after"), ("after",), ("last", "before"), ("before",)] if self._cursors else []
+        paging = self._random.choice([*pages, ("after",), ("first", "last")])
         for name, argument in field.args.items():
             is_paging = name in {"first", "last", "after", "before", "offset"}
             wanted = name in paging if is_paging else is_required_argument(argument) or self._random.random() < 0.3
@@ -149,6 +166,8 @@ class Operations:
             return literal
         variable = f"v{len(self._variables)}"
         absent = not is_non_null_type(kind) and self._random.random() < 0.2
+        if self._random.random() < 0.02:
+            raw = self._random.choice([{}, [], "nonsense", 2**70, 1.5, True, None])
         self._variables[variable] = str(kind), ... if absent else raw
         return f"${variable}"
 
@@ -161,9 +180,11 @@ class Operations:
             value = random.choice(list(kind.values))
             return value, value
         if isinstance(kind, GraphQLInputObjectType):
-            raise TypeError(f"{name}: inputs are for mutations")
+            parts = {field: self._pick(field, get_nullable_type(each.type)) for field, each in kind.fields.items()}
+            literal = ", ".join(f"{field}: {text}" for field, (text, _) in parts.items())
+            return f"{{{literal}}}", {field: raw for field, (_, raw) in parts.items()}
         if name in {"first", "last", "offset"}:
-            number = random.choice([0, 1, 2, 3, 20, 20, 50, 50, 50, 501])
+            number = random.choice([0, 1, 2, 3, 20, 20, 50, 50, 50, 501, -1] if random.random() < 0.3 else [1, 2, 3, 20, 50])
             return str(number), number
         if kind.name == "Boolean":
             flag = random.random() < 0.5
@@ -171,7 +192,7 @@ class Operations:
         if kind.name in {"Int", "Long", "Float"}:
             number = random.randint(0, POOL)
             return str(number), number
-        text = self._text(kind.name)
+        text = random.choice(self._cursors) if name in {"after", "before"} and self._cursors else self._text(kind.name)
         return f'"{text}"', text
 
     def _text(self, kind: str) -> str:
@@ -182,50 +203,128 @@ class Operations:
             types = [each for each in self._schema.type_map.values() if isinstance(each, GraphQLObjectType) and each.interfaces]
             local = self._random.choice([str(key), str(self._random.randint(0, POOL)), "zzz"])
             return self._random.choice([encode_global_id(self._random.choice(types).name, local), "no id", ""])
-        return self._random.choice(["one", "two words", "nothing", "Ünïcode"])
+        return self._random.choice(["one", "two words", "nothing", "Ünïcode", "taken"])
+
+
+def _cursors(data: Any) -> Iterator[str]:
+    if isinstance(data, dict | list):
+        for each in data.values() if isinstance(data, dict) else data:
+            yield from _cursors(each)
+    elif isinstance(data, str) and data.startswith("Wy"):  # `["` in base64
+        yield data
 
 
 # --- rows ----------------------------------------------------------------------------------------------------------------
 
 
-def fill(path: Path, tables: Iterable[Table], random: Random, broken: float) -> None:
-    """Random rows in every table; `broken` is how likely a value is one that its type forbids. No constraint is asked."""
-    with sqlite3.connect(path) as connection:
-        for table in tables:
-            connection.execute(f'DELETE FROM "{table.name}"')
-            for number in range(1, POOL + 1):
-                row = {column.name: _cell(column, number, random, broken) for column in table.columns}
-                marks = ", ".join("?" * len(row))
-                names = ", ".join(f'"{name}"' for name in row)
-                connection.execute(f'INSERT OR IGNORE INTO "{table.name}" ({names}) VALUES ({marks})', list(row.values()))
+def relaxed(tables: MetaData) -> MetaData:
+    """The same tables without what keeps them whole: only primary keys are left."""
+    lax = MetaData()
+    for table in tables.sorted_tables:
+        for each in table.columns:
+            column = Column(each.name, each.type, primary_key=each.primary_key, autoincrement=False)
+            column.info["may be null"] = each.nullable  # unless the row is broken
+            Table(table.name, lax, column, extend_existing=True)
+    return lax
+
+
+async def fill(url: str, tables: Iterable[Table], random: Random, broken: float) -> None:
+    """Random rows in every table; `broken` is how likely a value is one that a healthy database would not hold."""
+    on_postgresql = url.startswith("postgresql")
+    statements = []
+    for table in tables:
+        rows = [
+            [_cell(column, number, random, broken, on_postgresql=on_postgresql) for column in table.columns]
+            for number in range(1, POOL + 1)
+        ]
+        names = ", ".join(f'"{column.name}"' for column in table.columns)
+        marks = ", ".join(f"${number}" for number, _ in enumerate(table.columns, 1))
+        insert = f'INSERT INTO "{table.name}" ({names}) VALUES ({marks}) ON CONFLICT DO NOTHING'
+        statements.append((f'DELETE FROM "{table.name}"', insert, rows))
+    await (_into_postgresql if on_postgresql else _into_sqlite)(url, statements)
+
+
+Statements = Sequence[tuple[str, str, list[list[Any]]]]
+"""For each table: how to empty it, how to insert a row, its rows."""
+
+
+async def _into_sqlite(url: str, statements: Statements) -> None:
+    with sqlite3.connect(make_url(url).database or "") as connection:
+        for delete, insert, rows in statements:
+            connection.execute(delete)
+            connection.executemany(re.sub(r"\$\d+", "?", insert), rows)
     connection.close()
 
 
-def _cell(column: Any, number: int, random: Random, broken: float) -> Any:
-    if column.primary_key and len(column.table.primary_key.columns) == 1:
+async def _into_postgresql(url: str, statements: Statements) -> None:
+    connection = await asyncpg.connect(make_url(url).set(drivername="postgresql").render_as_string(hide_password=False))
+    try:
+        async with connection.transaction():
+            for delete, insert, rows in statements:
+                await connection.execute(delete)
+                await connection.executemany(insert, rows)
+    finally:
+        await connection.close()
+
+
+def _cell(column: Any, number: int, random: Random, broken: float, *, on_postgresql: bool) -> Any:
+    alone = column.primary_key and len(column.table.primary_key.columns) == 1
+    if alone and isinstance(column.type, UuidColumn | Integer):
         return number if isinstance(column.type, Integer) else str(pool_key(number))
-    if column.nullable and random.random() < 0.08:
+    is_broken = random.random() < broken
+    absent = 0.75 if column.name == "deleted_at" else 0.08
+    if not column.primary_key and (
+        random.random() < absent if column.info["may be null"] else is_broken and random.random() < 0.3
+    ):
         return None
-    return _value(column.type, random, is_broken=random.random() < broken)
+    if column.name == "domain":  # of a membership; what belongs to another domain is nobody's business
+        return random.choice([INSTRUMENTS, INSTRUMENTS, "elsewhere"])
+    if column.name == "kind" and column.table.name == "runs":
+        return random.choice(["harvest", "harvest", "other"])
+    values = _postgresql_value if on_postgresql else _sqlite_value
+    return random.choice(values(column.type, random, is_broken=is_broken))
 
 
-def _value(kind: Any, random: Random, *, is_broken: bool) -> Any:
-    choices: Sequence[Any]
+MOMENT = datetime(2026, 11, 21, tzinfo=UTC)
+MOMENTS = [MOMENT + timedelta(microseconds=after) for after in (0, 1, 10**6, 123456789)]
+
+
+def _sqlite_value(kind: Any, random: Random, *, is_broken: bool) -> Sequence[Any]:
+    """SQLite keeps whatever it is given."""
     if isinstance(kind, UuidColumn):
-        choices = [str(pool_key(random.randint(1, POOL)))]
-    elif isinstance(kind, EnumColumn):
-        choices = ["no such value", 7, ""] if is_broken else [each.value for each in kind.kind]
-    elif isinstance(kind, TimeColumn):
-        moment = datetime(2026, 11, 21, tzinfo=UTC) + timedelta(microseconds=random.choice([0, 1, 10**6, 123456789]))
-        choices = [stored_time(moment)]
-    elif isinstance(kind, JsonColumn):
-        choices = ["{", "", "NaN", '{"a":1} x'] if is_broken else ['{"a":[1,null,"é"]}', "[]", "3", "null"]
-    elif isinstance(kind, Boolean):
-        choices = [0, 1]
-    elif isinstance(kind, Float):
-        choices = [float("inf"), "many"] if is_broken else [0.5, 2.0, 10.25]
-    elif isinstance(kind, Integer):
-        choices = [2**40, "twelve", 1.5] if is_broken else [1, 2, 13, 14, 500]
-    else:
-        choices = [b"\x00bytes", 1] if is_broken else ["one", "two words", "", "Ünïcode", "nul \x00 inside"]
-    return random.choice(choices)
+        return [str(pool_key(random.randint(1, POOL + 1)))]
+    if isinstance(kind, EnumColumn):
+        return ["no such value", 7, ""] if is_broken else [each.value for each in kind.kind]
+    if isinstance(kind, TimeColumn):
+        broken = ["never", "", "2026-11-21", "2026-13-45T00:00:00.000000Z", "2026-11-21T00:00:00+02:00", 7]
+        return broken if is_broken else list(map(stored_time, MOMENTS))
+    if isinstance(kind, JsonColumn):
+        return ["{", "", "NaN", '{"a":1} x', 7] if is_broken else ['{"a":[1,null,"é"]}', "[]", "3", "null"]
+    if isinstance(kind, Boolean):
+        return [2] if is_broken else [0, 1]
+    if isinstance(kind, Float):
+        return [float("inf"), "many"] if is_broken else [0.5, 2.0, 10.25]
+    if isinstance(kind, Integer):
+        return [2**40, "twelve", 1.5] if is_broken else [1, 2, 13, 14, 500]
+    return [b"\x00bytes", 1] if is_broken else ["one", "two words", "", "Ünïcode", "nul \x00 inside"]
+
+
+def _postgresql_value(kind: Any, random: Random, *, is_broken: bool) -> Sequence[Any]:
+    """What the column's type lets through."""
+    if isinstance(kind, UuidColumn):
+        return [str(pool_key(random.randint(1, POOL + 1)))]
+    if isinstance(kind, EnumColumn):
+        return ["no such value", ""] if is_broken else [each.value for each in kind.kind]
+    if isinstance(kind, TimeColumn):
+        return [MOMENT.replace(year=1), datetime.max.replace(tzinfo=UTC)] if is_broken else MOMENTS
+    if isinstance(kind, JsonColumn):
+        return ['"\\u0000"'] if is_broken else ['{"a":[1,null,"é"]}', "[]", "3", "null"]
+    if isinstance(kind, Boolean):
+        return [False, True]
+    if isinstance(kind, Float):
+        return [float("inf"), float("nan")] if is_broken else [0.5, 2.0, 10.25]
+    if isinstance(kind, BigInteger):
+        return [2**40, -(2**63)] if is_broken else [1, 2, 13, 14, 500]
+    if isinstance(kind, Integer):
+        return [2**31 - 1, -1] if is_broken else [1, 2, 13, 14, 500]
+    return ["\ufffe\U0010ffff"] if is_broken else ["one", "two words", "", "Ünïcode"]

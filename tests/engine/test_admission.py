@@ -83,3 +83,30 @@ async def test_only_the_operation_that_runs_is_asked(world):
 def test_a_literal_without_unicode_is_no_document(literal):
     with pytest.raises(Exception, match="Unicode"):
         parse(f"{{ echo(text: {literal}) }}")
+
+
+async def test_the_same_variables_are_judged_once(world, monkeypatch):
+    operation = world.prepare("query($n: Int) { books(first: $n) { pageInfo { size } } }")
+    judged = []
+    judge = operation._admission._variables
+    monkeypatch.setattr(operation._admission, "_variables", lambda given: judged.append(given) or judge(given))
+    for _ in range(2):
+        assert (await operation.execute(world.context(), {"n": 1})).data == {"books": {"pageInfo": {"size": 1}}}
+    assert judged == [{"n": 1}]
+
+
+@pytest.mark.parametrize("values", [[1, True], [1, "1"], [1, None], [None, float("nan")], [True, 1]])
+async def test_values_that_python_takes_for_equal_are_judged_apart(world, values):
+    operation = world.prepare("query($n: Int) { books(first: $n) { pageInfo { size } } }")
+    alone = [world.prepare("query($n: Int) { books(first: $n) { pageInfo { size } } }") for _ in values]
+    together = [(await operation.execute(world.context(), {"n": value})).data for value in values]
+    assert together == [
+        (await each.execute(world.context(), {"n": value})).data for each, value in zip(alone, values, strict=True)
+    ]
+
+
+async def test_what_was_refused_is_judged_again(world):
+    operation = world.prepare("query($n: Int) { books(first: $n) { pageInfo { size } } }")
+    first, second = [(await operation.execute(world.context(), {"n": 1000})).errors for _ in range(2)]
+    assert first[0].message == second[0].message
+    assert first[0] is not second[0]

@@ -1,35 +1,47 @@
 """Plans against graphql-core: random operations over random, partly broken data must give the same bytes and the same errors.
 
-`SWITCHYARD_FUZZ=2000` asks for that many operations per schema.
+A slice is a hundred operations; each has seeds of its own. `SWITCHYARD_FUZZ=10` makes slices ten times as long.
 """
 
 from __future__ import annotations
 
 import gc
 import os
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from pathlib import Path
 from random import Random
 from typing import Any
 
 import orjson
 import pytest
-from graphql import parse, validate
+import strawberry
+from graphql import GraphQLError, parse, validate
+from sqlalchemy import MetaData
 
 import schema.root
 import storage.sql.tables
 from core.context import Context
 from core.identity import INSTRUMENTS, Principal, Principals
+from engine.errors import explain_error
 from engine.graph import Graph
-from engine.operation import Outcome
+from engine.operation import Operation, Outcome
 from engine.plan import Plan
 from storage.sql.opening import open_database
-from tests.engine.fuzz import POOL, Operations, fill, pool_key
+from tests.engine.fuzz import POOL, Operations, fill, pool_key, relaxed
 from tests.engine.world import HOUSE, Box, CountingStore, Room, World, build_schema, metadata, reference
 
-OPERATIONS = int(os.environ.get("SWITCHYARD_FUZZ", "75"))
+DATABASES_OF_A_SLICE = 4 * int(os.environ.get("SWITCHYARD_FUZZ", "1"))
 PER_DATABASE = 25
+
+# graphql-core leaves coroutines behind when a sibling has failed already; they are warned of whenever they are collected.
+pytestmark = pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+
+
+def slices(count: int) -> pytest.MarkDecorator:
+    """The first belongs to `make check`, all of them to `make test`."""
+    first, *others = range(count)
+    return pytest.mark.parametrize("part", [first, *(pytest.param(each, marks=pytest.mark.slow) for each in others)])
 
 
 @dataclass
@@ -40,19 +52,26 @@ class Tally:
     invalid: int = 0
     with_errors: int = 0
     excused: int = 0
+    objects: int = 0
+
+    def holds(self) -> None:
+        assert self.run == DATABASES_OF_A_SLICE * PER_DATABASE
+        assert self.invalid < self.run
+        assert self.run / 20 < self.with_errors < self.run * 0.8
+        assert self.excused < self.run / 2
+        assert self.objects > self.run / 2
 
 
-async def both(graph: Graph, text: str, variables: dict[str, Any], context: Any) -> tuple[Any, Any]:
-    """What a plan and what graphql-core answer."""
+async def both(graph: Graph, text: str, variables: dict[str, Any], context: Any) -> tuple[Operation, Any, Any]:
+    """The plan, and what it and graphql-core answer."""
     operation = graph.prepare(parse(text))
     assert isinstance(operation, Plan), text
     core = reference(graph, text)
     if text.startswith("subscription"):
-        return (
-            [outcome async for outcome in operation.stream(context(), variables)],
-            [outcome async for outcome in core.stream(context(), variables)],
-        )
-    return [await operation.execute(context(), variables)], [await core.execute(context(), variables)]
+        planned = [outcome async for outcome in operation.stream(context(), variables)]
+        return operation, planned, [outcome async for outcome in core.stream(context(), variables)]
+    planned = [await operation.execute(context(), variables)]
+    return operation, planned, [await core.execute(context(), variables)]
 
 
 def compare(planned: Sequence[Outcome], core: Sequence[Outcome], tally: Tally) -> None:
@@ -62,23 +81,23 @@ def compare(planned: Sequence[Outcome], core: Sequence[Outcome], tally: Tally) -
         mine, theirs = _errors(one), _errors(other)
         if mine != theirs:
             tally.excused += 1
-        for _, path, _ in mine ^ theirs:
+        for path, *_ in mine ^ theirs:
             nulled = _nulled(other.data, path or ())
             assert nulled is not None, (mine - theirs, theirs - mine)
             for errors in (mine, theirs):  # the specification leaves open which one is told
-                assert any((found or ())[: len(nulled)] == nulled for _, found, _ in errors), (mine - theirs, theirs - mine)
+                assert any((found or ())[: len(nulled)] == nulled for found, *_ in errors), (mine - theirs, theirs - mine)
 
 
-def _errors(outcome: Outcome) -> set[tuple[str, Any, Any]]:
-    return {
-        (error.message, error.path and tuple(error.path), error.formatted_locations) for error in map(_Shown, outcome.errors)
-    }
+def _errors(outcome: Outcome) -> set[tuple[Any, ...]]:
+    """Path, message, places and code of each."""
+    return {_shown(error) for error in outcome.errors}
 
 
-class _Shown:
-    def __init__(self, error: Any) -> None:
-        self.message, self.path = error.message, error.path
-        self.formatted_locations = tuple((place.line, place.column) for place in error.locations or ())
+def _shown(error: GraphQLError) -> tuple[Any, ...]:
+    ctx: Any = Context(sql=None, report=lambda cause: f"{type(cause).__name__}: {cause}")  # type: ignore[arg-type]
+    told = explain_error(ctx, error)
+    places = tuple((place.line, place.column) for place in told.locations or ())
+    return told.path and tuple(told.path), told.message, places, orjson.dumps(told.extensions)
 
 
 def _nulled(data: Any, path: Sequence[Any]) -> tuple[Any, ...] | None:
@@ -93,6 +112,12 @@ def _nulled(data: Any, path: Sequence[Any]) -> tuple[Any, ...] | None:
     return tuple(path) if data is None else None
 
 
+def objects(data: Any) -> int:
+    """How many there are in an answer, itself not counted."""
+    below = data.values() if isinstance(data, dict) else data if isinstance(data, list) else ()
+    return sum(isinstance(each, dict) + objects(each) for each in below)
+
+
 def place(random: Random, depth: int = 2) -> Any:
     """A random object; some hold what their type forbids."""
     name = random.choice(["hall", None, {"no": "text"}]) if random.random() < 0.1 else "hall"
@@ -105,54 +130,106 @@ def place(random: Random, depth: int = 2) -> Any:
 
 
 def viewer(random: Random, domain: str) -> Principals:
+    """An admin, a user with access to some rows, or nobody."""
     role = random.choice([*["admin"] * 4, *["user"] * 3, None])
     return Principals([] if role is None else [Principal(domain, pool_key(random.randint(1, POOL)), role)])
 
 
-def tally_holds(tally: Tally) -> None:
-    assert tally.run >= OPERATIONS
-    assert tally.invalid < tally.run
-    assert tally.with_errors > tally.run / 20
+class Bench:
+    """One graph over one database that is filled again and again."""
 
+    def __init__(self, url: str, world: World, tables: Any, domain: str) -> None:
+        self.url, self.world, self.tables, self.domain = url, world, tables, domain
+        self.tally = Tally()
 
-async def operations(graph: Graph, random: Random, tally: Tally) -> Any:
-    """Valid ones only."""
-    made, count = Operations(graph.schema, random), 0
-    while count < PER_DATABASE:
-        text, variables = made.subscription() if random.random() < 0.15 else made.query()
-        if validate(graph.schema, parse(text)):
-            tally.invalid += 1
-            continue
-        count += 1
-        tally.run += 1
-        yield text, variables
-
-
-# graphql-core leaves coroutines behind when a sibling has failed already; they are warned of whenever they are collected.
-@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
-@pytest.mark.parametrize("name", ["books", "switchyard"])
-async def test_plans_answer_as_graphql_core_does(name: str, tmp_path: Path) -> None:
-    path, tally = tmp_path / "fuzz.db", Tally()
-    database = await open_database(f"sqlite+aiosqlite:///{path}")
-    tables = metadata if name == "books" else storage.sql.tables.metadata
-    try:
-        async with database.engine.begin() as connection:
-            await connection.run_sync(tables.create_all)
-        graph = Graph(build_schema() if name == "books" else schema.root.build_schema(), database.dialect)
-        world = World(graph, CountingStore(database))
-        for seed in range(-(-OPERATIONS // PER_DATABASE)):
+    async def compare(self, part: int, kinds: Sequence[str]) -> None:
+        for number in range(DATABASES_OF_A_SLICE):
+            seed = part * DATABASES_OF_A_SLICE + number
             random = Random(seed)
-            fill(path, tables.sorted_tables, random, broken=random.choice([0, 0.01, 0.1]))
-            async for text, variables in operations(graph, random, tally):
-                world.viewer = viewer(random, HOUSE if name == "books" else INSTRUMENTS)
-                world.services.places = [place(random) for _ in range(3)]
-                context: Any = world.context if name == "books" else lambda: Context(sql=database, principals=world.viewer)
-                planned, core = await both(graph, text, variables, context)
+            await self.refill(seed)
+            made = Operations(self.world.graph.schema, random)
+            for _ in range(PER_DATABASE):
+                text, variables = self._valid(made, random.choice(kinds))
+                self.world.viewer = viewer(random, self.domain)
+                self.world.services.places = [place(random) for _ in range(3)]
                 try:
-                    compare(planned, core, tally)
-                except AssertionError as error:
+                    await self._one(seed, made, text, variables)
+                except Exception as error:
                     raise AssertionError(f"seed {seed}: {text} {variables}") from error
-    finally:
-        await database.close()
-        gc.collect()  # so that what is left behind is warned of here
-    tally_holds(tally)
+        self.tally.holds()
+
+    async def refill(self, seed: int) -> None:
+        """The same rows for the same seed."""
+        random = Random(f"rows {seed}")
+        await fill(self.url, self.tables.sorted_tables, random, broken=random.choice([0, 0.01, 0.1]))
+
+    def _valid(self, made: Operations, kind: str) -> tuple[str, dict[str, Any]]:
+        while True:
+            text, variables = getattr(made, kind)()
+            if not validate(self.world.graph.schema, parse(text)):
+                return text, variables
+            self.tally.invalid += 1
+
+    async def _one(self, seed: int, made: Operations, text: str, variables: dict[str, Any]) -> None:
+        self.tally.run += 1
+        if text.startswith("mutation"):
+            await self._changes(seed, text, variables)
+            return
+        operation, planned, core = await both(self.world.graph, text, variables, self.world.context)
+        compare(planned, core, self.tally)
+        nodes = operation.nodes(variables)
+        for outcome in planned:
+            made.seen(outcome.data)
+            found = objects(outcome.data)
+            self.tally.objects += found
+            assert found == 0 or (nodes is not None and found <= nodes)
+
+    async def _changes(self, seed: int, text: str, variables: dict[str, Any]) -> None:
+        """Each on the rows as they were; what was done and what is left must be the same, too."""
+        plan, core = self.world.graph.prepare(parse(text)), reference(self.world.graph, text)
+        assert isinstance(plan, Plan), text
+        found = []
+        for operation in (plan, core):
+            await self.refill(seed)
+            self.world.services.log.clear()
+            outcome = await operation.execute(self.world.context(), variables)
+            left = await self.world.run("{ books(first: 50) { nodes { localId title } } }")
+            found.append((outcome, list(self.world.services.log), orjson.dumps(left.data), len(left.errors)))
+            self.tally.objects += objects(outcome.data)
+        compare([found[0][0]], [found[1][0]], self.tally)
+        assert found[0][1:] == found[1][1:]
+
+
+@pytest.fixture
+async def books_bench(database_url: str) -> AsyncIterator[Bench]:
+    async with opened(database_url, build_schema(), metadata, HOUSE) as bench:
+        yield bench
+
+
+@pytest.fixture
+async def bench(database_url: str) -> AsyncIterator[Bench]:
+    async with opened(database_url, schema.root.build_schema(), storage.sql.tables.metadata, INSTRUMENTS) as bench:
+        yield bench
+
+
+@asynccontextmanager
+async def opened(url: str, built: strawberry.Schema, tables: MetaData, domain: str) -> AsyncIterator[Bench]:
+    """A graph over its own tables, without the constraints that keep rows whole."""
+    database, lax = await open_database(url), relaxed(tables)
+    async with database.engine.begin() as connection:
+        await connection.run_sync(lax.create_all)
+    yield Bench(url, World(Graph(built, database.dialect), CountingStore(database)), lax, domain)
+    await database.close()
+    gc.collect()  # so that what is left behind is warned of here
+
+
+@slices(20)
+async def test_plans_answer_as_graphql_core_does(bench: Bench, part: int) -> None:
+    """Two thousand in all, on each database."""
+    await bench.compare(part, [*["query"] * 6, "subscription"])
+
+
+@slices(5)
+async def test_so_they_do_where_the_schema_has_everything(books_bench: Bench, part: int) -> None:
+    """Unions, lists in lists, batches that fail, resolvers that are late, changes one after another."""
+    await books_bench.compare(part, [*["query"] * 5, "subscription", "mutation"])

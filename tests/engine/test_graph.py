@@ -4,12 +4,13 @@ from itertools import pairwise
 
 import pytest
 from graphql import GraphQLError, get_introspection_query
+from sqlalchemy.dialects import sqlite
 
 from core.errors import TooExpensive
-from engine.graph import Graph
+from engine.graph import CHARACTERS, FIELDS, STATEMENTS, Graph
 from engine.limits import Limits
 from engine.plan import Plan
-from tests.engine.world import World
+from tests.engine.world import World, build_schema
 
 
 def refusal(graph: Graph, text: str) -> str:
@@ -45,7 +46,72 @@ def test_suggestions_can_be_hidden(world):
 def test_what_is_remembered_is_bounded(world):
     for number in range(30):
         world.graph.document("{ __typename }" + "#" * 90_000 + str(number))
-    assert len(world.graph._documents) == 22
+    assert len(world.graph._documents) == 5
+
+
+def remembering(documents: int) -> Graph:
+    return Graph(build_schema(), sqlite.dialect(), documents=documents)
+
+
+@pytest.mark.slow
+def test_a_flood_of_documents_is_forgotten():
+    """By count and by weight, whatever was asked: documents, mistakes, operations."""
+    built = remembering(100)
+    for number in range(5000):
+        text = f"{{ a{number}: __typename books {{ totalCount }} }}"
+        document, _ = built.document(text)
+        assert document is not None
+        built.operation(text, document, None)
+        built.document(f"{{ books{number} {'}' * (number % 2)}")
+    caches = built._documents, built._refusals, built._operations
+    assert [len(cache) for cache in caches] == [100, 10, 100]
+    assert built._documents.weight <= 100 * CHARACTERS
+    assert built._refusals.weight <= 10 * CHARACTERS
+    assert built._operations.weight <= 100 * FIELDS
+
+
+async def test_a_flood_of_statements_is_forgotten(world):
+    """Many operations, each with many shapes of its lists."""
+    built = Graph(world.graph.strawberry, world.graph.dialect, documents=10)
+    for number in range(30):
+        text = (
+            f"query($g: Genre, $t: String, $n: Int, $o: Int, $d: Boolean) {{ a{number}: __typename "
+            "books(genre: $g, title: $t, last: $n, offset: $o, includeDeleted: $d) { nodes { id title } totalCount } }"
+        )
+        document, _ = built.document(text)
+        assert document is not None
+        for variables in ({}, {"g": "POETRY"}, {"t": "x"}, {"g": "POETRY", "t": "x"}, {"n": 1}, {"o": 1}, {"d": True}):
+            outcome = await built.operation(text, document, None).execute(world.context(), variables)
+            assert outcome.errors == []
+    assert len(built._statements) <= 10 * STATEMENTS
+    assert 0 < built._statements.weight <= 10 * STATEMENTS * CHARACTERS
+
+
+def test_large_operations_take_the_room_of_many():
+    built = remembering(100)
+    fields = " ".join(f"a{number}: title" for number in range(50))
+    for number in range(100):
+        text = f"{{ books(first: {number}) {{ nodes {{ {fields} }} }} }}"
+        document, _ = built.document(text)
+        assert document is not None
+        built.operation(text, document, None)
+    assert (len(built._operations), built._operations.weight) == (48, 48 * 52)
+
+
+def test_mistakes_drive_out_nothing_that_was_right():
+    built = remembering(10)
+    kept, _ = built.document("{ __typename }")
+    for number in range(100):
+        built.document(f"{{ wrong{number} }}")
+    assert built.document("{ __typename }")[0] is kept
+
+
+@pytest.mark.parametrize("text", ["{ a", "{ boks }", "{" + " a" * 20_000 + "}", "{ " + "__typename " * 70 + "}"])
+def test_a_mistake_is_kept_without_the_frames_that_it_was_found_in(world, text):
+    _, errors = world.graph.document(text)
+    for error in errors:
+        for each in (error, error.original_error):
+            assert each is None or (each.__traceback__, each.__context__) == (None, None)
 
 
 def test_each_operation_of_a_document(world):
@@ -118,6 +184,15 @@ def test_root_fields_hidden_in_fragments(world):
         + "} }"
     )
     assert refusal(graph(world, root_fields=5), text) == "6 fields in one selection; at most 5 are allowed"
+
+
+def test_too_many_fields_by_fragments_that_multiply(world):
+    """Each level has four of the next: planning them all would not end."""
+    fields = " ".join(f"a{number}: sequelOf {{ ...F% }}" for number in range(4))
+    fragments = " ".join(f"fragment F{level} on Book {{ {fields.replace('%', str(level + 1))} }}" for level in range(10))
+    text = f"{{ books {{ nodes {{ ...F0 }} }} }} {fragments} fragment F10 on Book {{ title }}"
+    number = 2 + sum(4**level for level in range(1, 11)) + 4**10
+    assert refusal(graph(world), text) == f"{number} fields with all fragments opened; at most 2000 are allowed"
 
 
 def test_fragments_that_spread_each_other_many_times(world):

@@ -4,11 +4,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as some
 from sqlalchemy import Column, Integer, MetaData, Table, Text, bindparam, create_engine, insert, select
+from sqlalchemy.dialects import sqlite
 from sqlalchemy.pool import StaticPool
 
 from core.errors import InvalidInput
+from core.sql import Statement
 from engine.keyset import beyond, complete_order, decode_cursor, encode_cursor, fingerprint, is_stored_integer, sort_terms
 from engine.kinds import Order
+from storage.sql.types import TimeColumn, UuidColumn
 
 metadata = MetaData()
 rows = Table(
@@ -76,7 +79,7 @@ def test_walking_any_order_meets_every_row_once(connection, order, data, size, b
         page = page.order_by(*sort_terms(complete, backward=backward)).limit(bindparam("size"))
         values = {"size": size}
         if place is not None:
-            page = page.where(beyond(complete, [value is None for value in place], backward=backward))
+            page = page.where(beyond(complete, [value is None for value in place], connection.dialect, backward=backward))
             values |= {f"place_{n}": value for n, value in enumerate(place)}
         found = connection.execute(page, values).all()
         met += [row[0] for row in found]
@@ -115,3 +118,13 @@ def test_a_null_that_the_order_excludes_is_no_cursor():
 
 def test_stored_integers_have_64_bits():
     assert [is_stored_integer(number) for number in (-(2**63) - 1, -(2**63), 2**63 - 1, 2**63)] == [False, True, True, False]
+
+
+def test_values_of_a_cursor_are_bound_as_they_are():
+    """They are in stored form; the column's own converter would take them for Python values."""
+    times = Table("times", MetaData(), Column("id", UuidColumn(), primary_key=True), Column("at", TimeColumn()))
+    order = (Order(times.c.at, descending=True, nullable=True), Order(times.c.id, descending=True))
+    place = {"place_0": "2026-11-21T00:00:00.000000Z", "place_1": "00000000-0000-0000-0000-000000000001"}
+    after = beyond(order, [False, False], sqlite.dialect(), backward=False)
+    values = Statement(select(times.c.id).where(after), sqlite.dialect()).values(place)
+    assert set(values) == set(place.values())

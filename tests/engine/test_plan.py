@@ -6,8 +6,10 @@ import orjson
 import pytest
 
 from core.errors import Conflict, Forbidden, Unauthenticated
+from engine import levels
 from engine.plan import Plan
 from tests.engine.world import ADMIN, Box, Room, book, books, key, loaded, principals, reference, shown
+from tests.postgres import only_sqlite
 
 # --- broken values ---------------------------------------------------------------------------------------------------
 
@@ -28,6 +30,7 @@ async def test_a_null_deep_in_lists_that_must_not_be_null_empties_everything(wor
     assert shown(outcome.errors) == [("Cannot return null for non-nullable field Book.title.", ["books", "nodes", 1, "title"])]
 
 
+@only_sqlite
 @pytest.mark.parametrize(
     ("columns", "field", "message"),
     [
@@ -271,3 +274,28 @@ async def test_objects_and_rows_in_one_operation(world):
         ],
         "books": {"nodes": [{"title": "Book 01"}]},
     }
+
+
+async def test_others_have_their_turn_while_a_long_level_is_built(world, monkeypatch):
+    monkeypatch.setattr(levels, "TURN", 2)
+    world.services.places = [Room(name=str(number)) for number in range(5)]
+    turns = []
+
+    async def other():
+        while True:
+            turns.append(None)
+            await asyncio.sleep(0)
+
+    running = asyncio.create_task(other())
+    await asyncio.sleep(0)
+    begun = len(turns)
+    data = await world.data("{ places { name } }")
+    running.cancel()
+    assert (data, len(turns) - begun) == ({"places": [{"name": str(number)} for number in range(5)]}, 2)
+
+
+async def test_an_error_in_a_later_turn_is_told_where_it_is(world, monkeypatch):
+    monkeypatch.setattr(levels, "TURN", 2)
+    world.services.places = [Room(name="a"), Room(name="b"), Room(name="c"), Room(name=object())]
+    outcome = await world.run("{ places { name } }")
+    assert [error.path for error in outcome.errors] == [["places", 3, "name"]]

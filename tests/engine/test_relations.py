@@ -1,14 +1,16 @@
 """Who sees which rows, on every way to them; pages, their arguments and their cursors."""
 
 import base64
+from uuid import UUID
 
 import orjson
 import pytest
 
 from core.errors import InvalidInput
 from core.ids import encode_global_id
-from engine.relations import MOST_STATEMENTS
+from engine.graph import STATEMENTS, Graph
 from tests.engine.world import ADMIN, OWNER, STRANGER, book, books, copies, key, loaded, people, principals, shown
+from tests.postgres import only_sqlite
 
 
 @pytest.fixture
@@ -82,7 +84,7 @@ async def test_the_viewers_id_is_bound_and_never_text(library):
     await library.data("{ books { totalCount nodes { copies { nodes { localId } } } } me { name } }")
     assert len(library.store.texts) == 4
     assert not any(str(OWNER) in text for text in library.store.texts)
-    assert str(OWNER) in library.store.values[0]
+    assert str(OWNER) in map(str, library.store.values[0])
 
 
 async def test_viewers_of_a_role_share_the_text_but_not_the_rows(library):
@@ -137,6 +139,7 @@ async def test_a_filter_is_added_when_it_is_given(library):
     assert await library.data(query, {"genre": "SCIENCE", "title": "Book 02"}) == {"books": {"totalCount": 1}}
 
 
+@only_sqlite
 async def test_text_with_nul_is_text(library):
     await library.add(books, book(20, title="a\0b"))
     query = "query($title: String) { books(title: $title) { nodes { title } } }"
@@ -284,11 +287,19 @@ async def test_what_is_no_cursor_is_refused(five, cursor):
     assert error.original_error.field == "after"
 
 
+@pytest.mark.parametrize("values", [[10**18, str(UUID(int=1))], ["a", "b"], ["a", 5]])
+async def test_a_forged_cursor_of_the_right_list_is_refused_for_values_of_another_kind(five, values):
+    cursor = (await five.data("{ books(first: 1) { pageInfo { endCursor } } }"))["books"]["pageInfo"]["endCursor"]
+    mark = orjson.loads(base64.urlsafe_b64decode(cursor + "=="))[0]
+    outcome = await five.run("query($c: String) { books(after: $c) { nodes { title } } }", {"c": cursor_of(values, mark)})
+    assert shown(outcome.errors) == [("not a cursor", ["books"])]
+
+
 async def test_a_forged_cursor_of_the_right_list_finds_a_place(five):
     cursor = (await five.data("{ books(first: 1) { pageInfo { endCursor } } }"))["books"]["pageInfo"]["endCursor"]
     mark = orjson.loads(base64.urlsafe_b64decode(cursor + "=="))[0]
     outcome = await five.run(
-        "query($c: String) { books(after: $c) { nodes { title } } }", {"c": cursor_of([10**18, 1.5], mark)}
+        "query($c: String) { books(after: $c) { nodes { title } } }", {"c": cursor_of(["z" * 1000, str(UUID(int=1))], mark)}
     )
     assert outcome.errors == []
 
@@ -310,16 +321,25 @@ async def test_arguments_that_exclude_each_other(five, arguments, field):
 
 
 async def test_statements_of_a_relation_are_bounded(five):
+    five.graph = Graph(five.graph.strawberry, five.graph.dialect, documents=10)
     operation = five.prepare("{ books { nodes { title } } }")
     relation = operation.everything().steps[0].relation
-    for number in range(MOST_STATEMENTS + 10):
+    for number in range(10 * STATEMENTS + 10):
         five.viewer = principals(f"role {number}")
         await operation.execute(five.context(), {})
-    assert len(relation._statements) == MOST_STATEMENTS
+    assert len(relation._statements) == 10 * STATEMENTS
 
 
 async def test_a_store_that_fails_is_the_error_of_every_parent(library):
-    library.store.fail_on = "FROM json_each(?) AS anon_1 JOIN copies"
+    library.store.fail_on = "JOIN copies ON"
     outcome = await library.run("{ books(first: 2) { totalCount nodes { title copies { nodes { localId } } } } }")
     assert loaded(outcome) is None
     assert shown(outcome.errors) == [("the store is down", ["books", "nodes", number, "copies"]) for number in (0, 1)]
+
+
+@pytest.mark.parametrize(("asked", "read"), [("nodes { title }", 2), ("nodes { title } pageInfo { hasNextPage }", 3)])
+async def test_a_row_more_is_read_only_to_tell_whether_there_is_one(world, asked, read):
+    await world.add(books, *(book(number) for number in range(1, 5)))
+    data = await world.data(f"{{ books(first: 2) {{ {asked} }} }}")
+    assert [node["title"] for node in data["books"]["nodes"]] == ["Book 01", "Book 02"]
+    assert [values[0] for values in world.store.values] == [read]

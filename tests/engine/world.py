@@ -15,7 +15,7 @@ import orjson
 import sqlalchemy
 import strawberry
 from graphql import parse, validate
-from sqlalchemy import Boolean, Column, Float, Integer, MetaData, Table, Text, false, or_, select, true
+from sqlalchemy import Boolean, Column, Float, Integer, MetaData, Table, false, or_, select, true
 from strawberry.schema.config import StrawberryConfig
 
 from core.context import Context
@@ -48,7 +48,7 @@ from engine.reference import Reference
 from engine.scalars import JSON, SCALARS, Long
 from engine.selections import operation_of
 from storage.sql.database import Database
-from storage.sql.types import EnumColumn, JsonColumn, TimeColumn, UuidColumn
+from storage.sql.types import EnumColumn, JsonColumn, TimeColumn, UuidColumn, text
 
 HOUSE = "library"
 
@@ -69,7 +69,7 @@ people = Table(
     "people",
     metadata,
     Column("id", UuidColumn(), primary_key=True),
-    Column("name", Text),
+    Column("name", text()),
     Column("rank", Integer),
     Column("deleted_at", TimeColumn()),
 )
@@ -77,7 +77,7 @@ books = Table(
     "books",
     metadata,
     Column("id", UuidColumn(), primary_key=True),
-    Column("title", Text),
+    Column("title", text()),
     Column("genre", EnumColumn(Genre)),
     Column("pages", Integer),
     Column("size", sqlalchemy.BigInteger),
@@ -95,7 +95,7 @@ copies = Table(
     metadata,
     Column("number", Integer, primary_key=True),
     Column("book_id", UuidColumn(), nullable=False),
-    Column("shelf", Text),
+    Column("shelf", text()),
     Column("bought", Integer, nullable=False),
 )
 
@@ -439,8 +439,17 @@ class World:
         async with self.store.database.transaction() as transaction:
             for row in rows:
                 raw = sqlalchemy.table(table.name, *(sqlalchemy.column(name) for name in row))
-                values = {name: str(value) if isinstance(value, UUID) else value for name, value in row.items()}
-                await transaction.execute(sqlalchemy.insert(raw).values(values))
+                spelled = _spelled if self.store.dialect.name == "postgresql" else _text_of_uuid
+                await transaction.execute(sqlalchemy.insert(raw).values({name: spelled(row[name]) for name in row}))
+
+
+def _text_of_uuid(value: Any) -> Any:
+    return str(value) if isinstance(value, UUID) else value
+
+
+def _spelled(value: Any) -> Any:
+    """A literal without a type, which PostgreSQL reads as its column's."""
+    return None if value is None else sqlalchemy.literal_column("'" + str(value).replace("'", "''") + "'")
 
 
 def reference(graph: Graph, text: str) -> Reference:
@@ -448,7 +457,7 @@ def reference(graph: Graph, text: str) -> Reference:
     document = parse(text)
     definition = operation_of(document, None)
     assert definition is not None
-    admission = Admission(graph.schema, document, definition, hide_suggestions=False)
+    admission = Admission(graph.schema, document, definition, hide_suggestions=False, most_nodes=graph.limits.nodes)
     return Reference(graph.schema, document, definition, admission)
 
 

@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import shutil
-from collections.abc import AsyncIterator, Callable, Mapping
+import subprocess
+import sys
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from random import Random, SystemRandom
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -22,7 +27,9 @@ from jobs.worker import work
 from storage.sql.database import Database
 from storage.sql.opening import open_database
 from storage.sql.tables import instruments, run_log, runs, schedules, storage_locations
+from tests.postgres import cloned
 
+REPOSITORY = Path(__file__).parents[2]
 NOON = datetime(2026, 1, 15, 12, 0, 0, tzinfo=UTC)
 
 
@@ -44,14 +51,19 @@ def clock() -> ManualClock:
     return ManualClock()
 
 
-@pytest.fixture
-def database_url(tmp_path: Path) -> str:
-    return f"sqlite+aiosqlite:///{tmp_path}/switchyard.db"
+@pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.slow)])
+def database_url(request: pytest.FixtureRequest, migrated: Path, tmp_path: Path) -> Iterator[str]:
+    """A fresh, migrated database of each kind."""
+    if request.param == "sqlite":
+        shutil.copy(migrated, tmp_path / "switchyard.db")
+        yield f"sqlite+aiosqlite:///{tmp_path}/switchyard.db"
+    else:
+        with cloned() as url:
+            yield url
 
 
 @pytest.fixture
-async def database(database_url: str, migrated: Path, tmp_path: Path) -> AsyncIterator[Database]:
-    shutil.copy(migrated, tmp_path / "switchyard.db")
+async def database(database_url: str) -> AsyncIterator[Database]:
     database = await open_database(database_url)
     yield database
     await database.close()
@@ -145,6 +157,10 @@ class Laboratory:
         assert row is not None
         return row
 
+    async def move_archive(self, folder: Path) -> None:
+        self.archive = folder
+        await self.change(storage_locations, self.location_id, base_path=str(folder))
+
     async def trigger(self) -> UUID:
         async with self.database.transaction() as transaction:
             return await enqueue(transaction, harvest_run(await transaction.get(schedules, self.schedule_id)), now=NOON)
@@ -171,6 +187,53 @@ async def laboratory(database: Database, tmp_path: Path, clock: ManualClock) -> 
     laboratory = Laboratory(database, tmp_path)
     await laboratory.set_up(clock)
     return laboratory
+
+
+@pytest.fixture
+def start_worker(database_url, tmp_path):
+    """Start a worker; it is killed at the end, if it is still there."""
+    started = []
+
+    def start(parent: int | None = None, pause: float = 0.1) -> subprocess.Popen[bytes]:
+        script = REPOSITORY / "tests/jobs/slow_worker.py"
+        argv = [sys.executable, str(script), database_url, str(tmp_path), str(parent or os.getpid()), str(pause)]
+        environment = os.environ | {"PYTHONPATH": str(REPOSITORY)}
+        started.append(subprocess.Popen(argv, env=environment, stdin=subprocess.DEVNULL))
+        return started[-1]
+
+    yield start
+    for process in started:
+        process.kill()
+        process.wait()
+
+
+async def until(condition, seconds: float = 30) -> None:
+    async with asyncio.timeout(seconds):
+        while not await condition():  # noqa: ASYNC110  # other processes set no events
+            await asyncio.sleep(0.02)
+
+
+def all_finished(rows):
+    async def condition() -> bool:
+        return all(row["finished_at"] is not None for row in await rows(runs))
+
+    return condition
+
+
+@dataclass(frozen=True)
+class Faults:
+    """How often something is killed, and when."""
+
+    rounds: int
+    dice: Random
+
+
+@pytest.fixture
+def faults() -> Faults:
+    """Ten rounds on each database, at random points that can be had again: `FAULT_SEED` is printed when a test fails."""
+    seed = int(os.environ.get("FAULT_SEED") or SystemRandom().randrange(2**32))
+    print(f"FAULT_SEED={seed}")  # noqa: T201
+    return Faults(int(os.environ.get("FAULT_ROUNDS", "10")), Random(seed))
 
 
 async def do_all(database: Database, jobs: Mapping[str, Any], **options: Any) -> None:

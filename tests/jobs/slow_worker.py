@@ -1,4 +1,7 @@
-"""A worker process for tests: harvests with a source that takes its time. Arguments: database URL, allowed root, parent."""
+"""A worker process for tests: harvests with a source that takes its time.
+
+Arguments: database URL, allowed root, parent, and the seconds that each read takes.
+"""
 
 from __future__ import annotations
 
@@ -16,11 +19,12 @@ from storage.sql.opening import open_database
 
 
 class SlowReader(io.RawIOBase):
-    def __init__(self, stream: BinaryIO) -> None:
+    def __init__(self, stream: BinaryIO, pause: float) -> None:
         self._stream = stream
+        self._pause = pause
 
     def read(self, size: int = -1) -> bytes:
-        time.sleep(0.1)
+        time.sleep(self._pause)
         return self._stream.read(size)
 
     def close(self) -> None:
@@ -29,17 +33,20 @@ class SlowReader(io.RawIOBase):
 
 
 class SlowFolder(LocalFolder):
+    def __init__(self, root: Path, pause: float) -> None:
+        super().__init__(root)
+        self._pause = pause
+
     def open(self, path: str) -> Any:
-        return SlowReader(super().open(path))
+        return SlowReader(super().open(path), self._pause)
 
 
-def slow_source(instrument, roots):
-    return SlowFolder(open_source(instrument, roots)._root)
+async def main(url: str, root: str, parent: str, pause: str) -> None:
+    def source(instrument, roots, account):
+        return SlowFolder(open_source(instrument, roots, account)._root, float(pause))
 
-
-async def main(url: str, root: str, parent: str) -> None:
     database = await open_database(url)
-    job = harvest_job(HarvestSettings(allowed_roots=[Path(root)]), source_of=slow_source)
+    job = harvest_job(HarvestSettings(allowed_roots=[Path(root)]), source_of=source)
     try:
         await run_worker(database, {"harvest": job}, parent=int(parent), poll=0.05)
     finally:

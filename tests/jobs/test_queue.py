@@ -9,10 +9,13 @@ from uuid import UUID, uuid4
 
 import pytest
 from sqlalchemy import select
+from sqlalchemy.exc import IntegrityError
 
+from core.errors import Conflict, NotFound
 from core.vocabulary import RunState
-from jobs.queue import LEASE, Claim, LeaseLostError, enqueue
+from jobs.queue import LEASE, Claim, LeaseLostError, Queue, cancel, enqueue
 from jobs.runner import NewRun
+from storage.sql.opening import open_database
 from storage.sql.tables import run_log, runs
 
 HARVEST = NewRun(kind="harvest", parameters={"instrument_id": "i"}, exclusive_key="harvest:i")
@@ -54,6 +57,7 @@ async def test_an_enqueued_run_is_waiting(add, row, clock):
         "attempt": 1,
         "worker": None,
         "lease_expires_at": None,
+        "cancel_requested_at": None,
         "created_at": clock.now,
         "started_at": None,
         "finished_at": None,
@@ -273,3 +277,167 @@ async def test_a_released_run_waits_again_with_the_same_attempt(add, row, queue)
     released = await row(run_id)
     assert (released["state"], released["attempt"], released["worker"]) == (RunState.QUEUED, 1, None)
     assert (await queue.claim("b", ["harvest"])).id == run_id
+
+
+# Cancelling
+
+
+@pytest.fixture
+def ask_to_cancel(database, clock):
+    async def ask(run_id: UUID) -> None:
+        async with database.transaction() as transaction:
+            await cancel(transaction, run_id, now=clock())
+
+    return ask
+
+
+async def test_a_waiting_run_is_cancelled_at_once(add, row, queue, clock, log_of, ask_to_cancel):
+    run_id = await add()
+    clock.advance(seconds=5)
+    await ask_to_cancel(run_id)
+    ended = await row(run_id)
+    assert (ended["state"], ended["message"], ended["finished_at"]) == (RunState.CANCELED, "the run was cancelled", clock.now)
+    assert await log_of(run_id) == [("warning", "Somebody asked to cancel the run")]
+    assert await queue.claim("a", ["harvest"]) is None
+
+
+async def test_the_key_of_a_cancelled_run_is_free(add, row, ask_to_cancel):
+    await ask_to_cancel(await add())
+    assert (await row(await add()))["state"] is RunState.QUEUED
+
+
+@pytest.mark.parametrize("write", ["renew", "progress", "log"])
+async def test_a_running_run_learns_of_it_by_its_next_write(add, row, queue, clock, ask_to_cancel, write):
+    run_id = await add()
+    claim = await queue.claim("a", ["harvest"])
+    await ask_to_cancel(run_id)
+    assert (await row(run_id))["cancel_requested_at"] == clock.now
+    assert not claim.canceled.is_set()
+    await {"renew": queue.renew, "progress": lambda c: queue.progress(c, {}), "log": lambda c: queue.log(c, "info", "x")}[
+        write
+    ](claim)
+    assert claim.canceled.is_set()
+    assert (await row(run_id))["state"] is RunState.RUNNING
+
+
+async def test_asking_again_changes_nothing(add, row, queue, clock, ask_to_cancel):
+    run_id = await add()
+    await queue.claim("a", ["harvest"])
+    await ask_to_cancel(run_id)
+    asked = clock.now
+    clock.advance(seconds=5)
+    await ask_to_cancel(run_id)
+    assert (await row(run_id))["cancel_requested_at"] == asked
+
+
+@pytest.mark.parametrize("state", [RunState.SUCCEEDED, RunState.FAILED, RunState.CANCELED])
+async def test_what_has_ended_cannot_be_cancelled(add, row, queue, ask_to_cancel, state):
+    run_id = await add()
+    await queue.finish(await queue.claim("a", ["harvest"]), state, "over")
+    before = await row(run_id)
+    with pytest.raises(Conflict, match=f"^the run has ended already: it is {state.name}$"):
+        await ask_to_cancel(run_id)
+    assert await row(run_id) == before
+
+
+async def test_what_is_not_there_cannot_be_cancelled(ask_to_cancel):
+    with pytest.raises(NotFound):
+        await ask_to_cancel(uuid4())
+
+
+@pytest.mark.parametrize("end", ["the worker stops", "the worker dies"])
+async def test_a_run_to_be_cancelled_is_not_queued_again(add, row, queue, clock, ask_to_cancel, end):
+    run_id = await add()
+    claim = await queue.claim("a", ["harvest"])
+    waiting = await add()
+    await ask_to_cancel(run_id)
+    if end == "the worker stops":
+        await queue.release(claim)
+    else:
+        clock.advance(seconds=31)
+        assert await queue.recover() == 1
+    ended = await row(run_id)
+    assert (ended["state"], ended["finished_at"], ended["lease_expires_at"]) == (RunState.CANCELED, clock.now, None)
+    assert (await row(waiting))["state"] is RunState.QUEUED
+
+
+# Several processes
+
+
+@pytest.fixture
+async def others(database_url):
+    """What other processes would have: connections of their own."""
+    databases = [await open_database(database_url) for _ in range(3)]
+    yield databases
+    for each in databases:
+        await each.close()
+
+
+async def test_many_who_ask_at_once_queue_one_run(others, clock, rows):
+    async def ask(database) -> None:
+        async with database.transaction() as transaction:
+            await enqueue(transaction, HARVEST, now=clock())
+
+    await asyncio.gather(*(ask(database) for database in others * 4))
+    states = sorted(run["state"] for run in await rows(runs))
+    assert states == [RunState.QUEUED] + [RunState.SKIPPED] * 11
+
+
+async def test_claims_of_several_processes_never_share_a_run_or_a_key(others, add, clock):
+    expected = [await add(NewRun("harvest", {}, f"key {number}")) for number in range(9)]
+    queues = [Queue(database, clock=clock) for database in others]
+    claims = await asyncio.gather(*(queues[number % 3].claim(f"worker {number}", ["harvest"]) for number in range(12)))
+    assert sorted(claim.id for claim in claims if claim) == sorted(expected)
+
+
+async def test_a_dead_run_is_taken_back_once_while_others_ask_for_the_same(others, add, row, clock, rows):
+    run_id = await add()
+    await Queue(others[0], clock=clock).claim("a", ["harvest"])
+    clock.advance(seconds=31)
+
+    async def ask(database) -> None:
+        async with database.transaction() as transaction:
+            await enqueue(transaction, HARVEST, now=clock())
+
+    recovered = await asyncio.gather(
+        *(Queue(database, clock=clock).recover() for database in others), *(ask(database) for database in others)
+    )
+    assert sum(count for count in recovered if count) == 1
+    assert (await row(run_id))["attempt"] == 2
+    states = sorted(run["state"] for run in await rows(runs))
+    assert states == [RunState.QUEUED] + [RunState.SKIPPED] * 3
+
+
+async def test_a_key_that_somebody_holds_does_not_hold_up_the_others(others, add, queue, clock):
+    await add()
+    other = await add(NewRun("harvest", {}, "another key"))
+    running = await queue.claim("a", ["harvest"])
+    await add()
+    async with others[0].transaction() as transaction:
+        if others[0].dialect.name == "postgresql":  # the other has one writer at a time
+            await transaction.lock(f"runs of {HARVEST.exclusive_key}")
+            claimed = await asyncio.wait_for(queue.claim("b", ["harvest"]), 5)
+        else:
+            claimed = None
+    claimed = claimed or await queue.claim("b", ["harvest"])
+    assert (running.exclusive_key, claimed.id) == (HARVEST.exclusive_key, other)
+
+
+@pytest.mark.parametrize("state", [RunState.QUEUED, RunState.RUNNING])
+async def test_the_database_itself_refuses_two_of_one_key(database, add, clock, state):
+    async def insert() -> None:
+        async with database.transaction() as transaction:
+            await transaction.insert(
+                runs,
+                id=uuid4(),
+                kind="harvest",
+                parameters={},
+                exclusive_key="key",
+                state=state,
+                attempt=1,
+                created_at=clock(),
+            )
+
+    await insert()
+    with pytest.raises(IntegrityError):
+        await insert()

@@ -42,6 +42,7 @@ async def test_a_due_schedule_fires_a_harvest(scheduler, laboratory, clock, rows
             "attempt": 1,
             "worker": None,
             "lease_expires_at": None,
+            "cancel_requested_at": None,
             "created_at": clock.now,
             "started_at": None,
             "finished_at": None,
@@ -99,9 +100,17 @@ async def test_what_is_disabled_or_deleted_does_not_fire(scheduler, laboratory, 
     assert await rows(runs) == []
 
 
+async def test_a_time_missed_in_a_restart_fires_once(laboratory, database, clock, rows):
+    await laboratory.change(schedules, laboratory.schedule_id, cron_expression="0 13 * * *")
+    clock.advance(hours=1, seconds=55)
+    for _ in range(2):
+        await Scheduler(database, clock=clock).tick()
+    assert [row["scheduled_for"] for row in await rows(runs)] == [clock.now - timedelta(seconds=55)]
+
+
 async def test_times_missed_while_down_are_not_replayed(laboratory, database, clock, rows):
     await laboratory.change(schedules, laboratory.schedule_id, cron_expression="0 13 * * *")
-    clock.advance(hours=1, seconds=5)
+    clock.advance(hours=1, seconds=65)
     scheduler = Scheduler(database, clock=clock)
     await scheduler.tick()
     assert await rows(runs) == []

@@ -1,4 +1,4 @@
-"""The local folder: what is found, in which order, and what is never read."""
+"""The local folder, beyond what all sources do alike: links, what is never read, and which folders may be opened."""
 
 from __future__ import annotations
 
@@ -48,23 +48,6 @@ def test_a_time_beyond_the_calendar_is_none():
     assert FileState(1, 10**21).modified is None
 
 
-def test_files_are_ordered_by_their_whole_path(folder):
-    paths = ["b/2", "a.txt", "a/b", "a b", "a/b.d/c", "Z", "é", "b/10", "a-/x"]
-    for path in paths:
-        put(folder, path)
-    assert found(folder) == sorted(paths)
-
-
-def test_an_empty_folder_has_no_files(folder):
-    (folder / "empty").mkdir()
-    assert found(folder) == []
-
-
-def test_a_missing_folder_is_an_error(tmp_path):
-    with pytest.raises(FileNotFoundError):
-        list(LocalFolder(tmp_path / "gone").discover(pytest.fail))
-
-
 def test_deep_folders_need_no_recursion(folder):
     deep = "/".join(["d"] * 600)
     put(folder, f"{deep}/file")
@@ -74,17 +57,6 @@ def test_deep_folders_need_no_recursion(folder):
 def test_pipes_and_sockets_are_not_files(folder):
     os.mkfifo(folder / "pipe")
     assert found(folder) == []
-
-
-def test_a_link_to_a_file_of_the_source_is_a_file(folder):
-    put(folder, "run/data", b"1234")
-    (folder / "latest").symlink_to("run/data")
-    assert [(file.path, file.state.size) for file in LocalFolder(folder).discover(pytest.fail)] == [
-        ("latest", 4),
-        ("run/data", 4),
-    ]
-    with LocalFolder(folder).open("latest") as stream:
-        assert stream.read() == b"1234"
 
 
 def test_a_link_that_leaves_the_source_is_refused(folder, tmp_path):
@@ -118,15 +90,6 @@ def test_names_that_are_not_utf8_are_refused(folder):
     files, reasons = refused(folder)
     assert files == ["good"]
     assert list(reasons.values()) == ["the name is not valid UTF-8"]
-
-
-def test_paths_too_long_to_be_recorded_are_refused(folder):
-    long = "/".join(["d" * 250] * 9)
-    put(folder, "good")
-    os.makedirs(folder / long)  # noqa: PTH103
-    files, reasons = refused(folder)
-    assert files == ["good"]
-    assert list(reasons.values()) == ["the path is longer than 2048 characters"]
 
 
 def test_a_file_outside_cannot_be_opened(folder, tmp_path):
@@ -208,11 +171,6 @@ def test_a_base_path_that_links_out_of_the_share_is_refused(folder, tmp_path):
 def test_without_allowed_roots_nothing_is_opened(folder):
     with pytest.raises(InvalidInput):
         open_source(instrument(folder), [])
-
-
-def test_smb_is_not_available(folder):
-    with pytest.raises(NotSupported, match="SMB sources are not available in this version"):
-        open_source(instrument(folder, cifs_host="nas.lab.example"), [folder])
 
 
 @pytest.mark.parametrize("adapter", [TransferAdapter.GLOBUS, TransferAdapter.RSYNC])

@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
+import threading
+from contextlib import suppress
 from datetime import timedelta
 
 import pytest
@@ -12,9 +14,9 @@ import pytest
 from core.errors import NotFound, Unavailable
 from core.vocabulary import RunState
 from jobs.active import ActiveRun, RunFailedError
-from jobs.queue import LeaseLostError, Queue, enqueue
+from jobs.queue import LeaseLostError, Queue, cancel, enqueue
 from jobs.runner import NewRun
-from jobs.worker import stop_without_parent, work, worker_name
+from jobs.worker import StuckError, stop_without_parent, work, worker_name
 from storage.sql.tables import runs
 
 
@@ -156,6 +158,95 @@ async def test_a_run_that_was_taken_away_is_ended_and_writes_nothing(add, databa
     assert ended.is_set()
     assert [(row["state"], row["attempt"], row["message"]) for row in await rows(runs)] == [(RunState.QUEUED, 2, None)]
     assert f"run {run_id} was taken from this worker" in caplog.text
+
+
+@pytest.mark.parametrize("looks", [True, False], ids=["that looks", "that does not look"])
+async def test_a_cancelled_job_is_ended(add, database, finish_all, rows, looks):
+    run_id = await add()
+
+    async def job(run: ActiveRun) -> None:
+        async with database.transaction() as transaction:
+            await cancel(transaction, run_id, now=run.clock())
+        await run.progress(n=1)
+        if looks:
+            await run.pause(60)
+        await asyncio.sleep(60)
+
+    await asyncio.wait_for(finish_all({"test": job}, patience=0.1), 10)
+    assert await _outcome(rows) == [(RunState.CANCELED, "the run was cancelled", {"n": 1})]
+
+
+async def test_a_pausing_job_is_woken_by_the_heartbeat_that_learns_of_its_cancellation(add, database, finish_all, rows):
+    run_id = await add()
+
+    async def job(run: ActiveRun) -> None:
+        async with database.transaction() as transaction:
+            await cancel(transaction, run_id, now=run.clock())
+        await run.pause(60)
+
+    await asyncio.wait_for(finish_all({"test": job}, lease=timedelta(seconds=0.3), patience=60), 10)
+    assert await _outcome(rows) == [(RunState.CANCELED, "the run was cancelled", None)]
+
+
+async def test_a_job_that_was_done_before_it_learned_of_its_cancellation_has_succeeded(add, database, finish_all, rows):
+    run_id = await add()
+
+    async def job(run: ActiveRun) -> str:
+        async with database.transaction() as transaction:
+            await cancel(transaction, run_id, now=run.clock())
+        return "done"
+
+    await finish_all({"test": job})
+    assert await _outcome(rows) == [(RunState.SUCCEEDED, "done", None)]
+
+
+@pytest.mark.parametrize("looks", [True, False], ids=["that looks", "that does not look"])
+async def test_a_job_that_takes_too_long_has_failed(add, finish_all, rows, log_of, looks):
+    first = await add()
+    await add()
+
+    async def job(run: ActiveRun) -> str:
+        if run.id == first:
+            await (run.pause(60) if looks else asyncio.sleep(60))
+        return "done"
+
+    await asyncio.wait_for(finish_all({"test": job}, longest=timedelta(seconds=0.2), patience=0.1), 10)
+    assert await _outcome(rows) == [
+        (RunState.FAILED, "the run took longer than 0.2 s", None),
+        (RunState.SUCCEEDED, "done", None),
+    ]
+    assert await log_of(first) == [("error", "the run took longer than 0.2 s")]
+
+
+@pytest.mark.parametrize(
+    ("longest", "words"),
+    [(timedelta(hours=24), "24 h"), (timedelta(minutes=90), "90 min"), (timedelta(seconds=61), "61 s")],
+)
+async def test_the_bound_is_said_in_words(add, database, queue, longest, words):
+    await add()
+    run = ActiveRun(database, queue, await queue.claim("a", ["test"]), longest=longest)
+    run._timed_out.set()
+    assert str(run.ending) == f"the run took longer than {words}"
+
+
+async def test_a_job_that_hangs_is_given_up_with_its_worker(add, database, rows):
+    """A thread cannot be ended, so it must not stay: `run_worker` ends the process."""
+    await add()
+    release = threading.Event()
+
+    async def job(run: ActiveRun) -> None:
+        thread = asyncio.ensure_future(asyncio.to_thread(release.wait, 30))
+        with suppress(asyncio.CancelledError):
+            await asyncio.shield(thread)
+        await thread
+
+    working = work(database, {"test": job}, name="a", stop=asyncio.Event(), longest=timedelta(seconds=0.1), patience=0.05)
+    try:
+        with pytest.raises(StuckError):
+            await asyncio.wait_for(working, 10)
+        assert await _outcome(rows) == [(RunState.FAILED, "the run took longer than 0.1 s", None)]
+    finally:
+        release.set()
 
 
 async def test_an_outcome_is_written_when_the_store_is_back(add, finish_all, rows, monkeypatch):

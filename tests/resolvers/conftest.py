@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -17,10 +17,12 @@ from core.errors import Unavailable
 from core.identity import INSTRUMENTS, Principal, Principals
 from core.secrets import Keyring, Secret
 from jobs.runner import NewRun
+from resolvers.attempts import AttemptBounds
 from resolvers.context import RequestContext, Services
 from storage.sql.database import Database, Transaction
 from storage.sql.opening import open_database
 from storage.sql.tables import audit_log, memberships, users
+from tests.postgres import BOTH, cloned
 
 
 @dataclass
@@ -94,10 +96,18 @@ def session_cookie(token: str | None) -> str:
     return f"streamweave_auth={token or ''}"
 
 
+@pytest.fixture(params=BOTH)
+def database_url(request: pytest.FixtureRequest, migrated: Path, tmp_path: Path) -> Iterator[str]:
+    if request.param == "sqlite":
+        yield f"sqlite+aiosqlite:///{shutil.copy(migrated, tmp_path / 'switchyard.db')}"
+        return
+    with cloned() as url:
+        yield url
+
+
 @pytest.fixture
-async def database(migrated: Path, tmp_path: Path) -> AsyncIterator[Database]:
-    shutil.copy(migrated, tmp_path / "switchyard.db")
-    database = await open_database(f"sqlite+aiosqlite:///{tmp_path / 'switchyard.db'}")
+async def database(database_url: str) -> AsyncIterator[Database]:
+    database = await open_database(database_url)
     yield database
     await database.close()
 
@@ -138,12 +148,18 @@ def context(
 ) -> Callable[..., RequestContext]:
     """Makes the context of a request from its principal."""
     services = Services(
-        keyring=keyring, passwords=passwords, tokens=tokens, session_cookie=session_cookie, runner=runner, allowed_roots=()
+        keyring=keyring,
+        passwords=passwords,
+        attempts=AttemptBounds(b"k" * 32, per_account=3, per_address=5, window=timedelta(minutes=15)),
+        tokens=tokens,
+        session_cookie=session_cookie,
+        runner=runner,
+        allowed_roots=(),
     )
 
-    def of(principal: Principal | None = None) -> RequestContext:
+    def of(principal: Principal | None = None, address: str = "") -> RequestContext:
         principals = Principals([principal] if principal else [])
-        return RequestContext(sql=database, services=services, clock=clock, principals=principals)
+        return RequestContext(sql=database, services=services, clock=clock, principals=principals, address=address)
 
     return of
 

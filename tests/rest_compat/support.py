@@ -281,6 +281,9 @@ class CoreOperation(Operation):
         if any(each.name.value not in OPEN for each in self.definition.selection_set.selections):
             _admin(ctx)
 
+    def nodes(self, variables: Mapping[str, Any]) -> int | None:
+        return None
+
     async def execute(self, ctx: Context, variables: Mapping[str, Any]) -> Outcome:
         result = execute(self._schema, self._document, context_value=ctx, variable_values=dict(variables))
         return _outcome(result if isinstance(result, ExecutionResult) else await result)

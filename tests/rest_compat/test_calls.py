@@ -6,7 +6,7 @@ from dataclasses import replace
 import pytest
 
 from core.errors import Conflict, Unavailable
-from rest_compat.calls import MEBIBYTE
+from rest_compat.bodies import MEBIBYTE, Bounds
 from tests.rest_compat.support import ADMIN, KNOWN, UNKNOWN, USER, World, client, shim
 
 INSTRUMENT = {
@@ -20,11 +20,18 @@ INSTRUMENT = {
     "created_at": "2026-11-21T00:29:27.495180Z",
 }
 JSON = {"content-type": "application/json"}
+TAGGED = {"cache-control": "private, no-cache", "vary": "Authorization, Cookie, Accept"}
+UNSTORED = {"cache-control": "no-store"}
 
 
-def assert_reply(reply, status, body, headers=JSON):
+def assert_reply(reply, status, body, headers=JSON, caching=None):
+    """What is read has a tag, and nothing else may be kept by anybody."""
+    read = status == 200 and reply.request.method in {"GET", "HEAD"}
+    caching = caching if caching is not None else TAGGED if read else UNSTORED
     assert (reply.status_code, reply.json() if reply.content else None) == (status, body)
-    assert {name: value for name, value in reply.headers.items() if name != "content-length"} == headers
+    left = {name: value for name, value in reply.headers.items() if name not in {"content-length", "etag"}}
+    assert left == headers | caching
+    assert ("etag" in reply.headers) is (caching is TAGGED)
 
 
 async def test_an_envelope(rest):
@@ -171,7 +178,7 @@ async def test_head_has_the_headers_of_get_and_no_body(rest):
 
 
 async def test_the_size_limit(world):
-    async with client(shim(world, body_limit=20)) as rest:
+    async with client(shim(world, bounds=Bounds(body=20))) as rest:
         announced = await rest.post("/api/instruments", content=b" " * 21, headers=ADMIN)
 
         async def chunks():
@@ -184,8 +191,26 @@ async def test_the_size_limit(world):
         assert_reply(reply, 413, {"detail": "The body is larger than 20 bytes"})
 
 
+async def test_the_size_limit_of_replies(world):
+    async with client(shim(world, bounds=Bounds(reply=20))) as rest:
+        reply = await rest.get("/api/instruments", headers=ADMIN)
+    detail = "The reply is larger than 20 bytes: ask for less, page by page or as a stream of rows"
+    assert_reply(reply, 413, {"detail": detail})
+
+
+async def test_a_stream_has_no_size_limit(world):
+    async with client(shim(world, bounds=Bounds(reply=1))) as rest:
+        assert (await rest.get("/api/files", headers=ADMIN)).json() == []
+
+
+@pytest.mark.parametrize("encoding", ["gzip", "identity, br"])
+async def test_a_body_with_a_content_encoding(rest, encoding):
+    reply = await rest.post("/api/instruments", content=b"{}", headers={**ADMIN, "content-encoding": encoding})
+    assert_reply(reply, 415, {"detail": "Send the body as it is, without a content encoding"})
+
+
 def test_the_default_limit_is_16_mebibytes(world):
-    assert shim(world)._body_limit == 16 * MEBIBYTE
+    assert shim(world)._bounds == Bounds(body=16 * MEBIBYTE, reply=64 * MEBIBYTE)
 
 
 async def test_a_client_that_goes_away_while_sending_gets_nothing(world):

@@ -70,7 +70,7 @@ def test_a_body_with_its_constraints(document):
     operation = document["paths"]["/api/instruments"]["post"]
     schema = {"$ref": "#/components/schemas/instruments.NewInstrument"}
     assert operation["requestBody"] == {"required": True, "content": {"application/json": {"schema": schema}}}
-    assert set(operation["responses"]) == {"201", "400", "401", "403", "404", "409", "413", "422", "5XX"}
+    assert set(operation["responses"]) == {"201", "400", "401", "403", "404", "409", "413", "415", "422", "5XX"}
     new = document["components"]["schemas"]["instruments.NewInstrument"]
     assert new["required"] == ["name", "cifs_host"]
     assert new["properties"]["name"] == {"type": "string", "maxLength": 8}
@@ -94,6 +94,16 @@ def test_who_has_to_log_in(document):
     assert guarded["security"] == [{"bearer": []}, {"cookie": []}]
     assert guarded["responses"]["401"] == {"description": "Unauthorized", "content": ERROR}
     assert guarded["parameters"][0]["schema"] == {"type": "string", "format": "uuid"}
+
+
+def test_who_can_be_told_that_it_is_too_much(document):
+    """A body may be too large, and so may what a query finds; whoever need not log in may try to too often."""
+    paths = document["paths"]
+    assert {"413", "415", "429"} <= set(paths["/auth/jwt/login"]["post"]["responses"])
+    assert paths["/auth/jwt/login"]["post"]["responses"]["429"] == {"description": "Too Many Requests", "content": ERROR}
+    listed = set(paths["/api/instruments"]["get"]["responses"])
+    assert ("413" in listed, "415" in listed, "429" in listed) == (True, False, False)
+    assert "429" not in paths["/api/instruments"]["post"]["responses"]
 
 
 def test_replies_without_a_body_and_with_headers(document):

@@ -39,7 +39,8 @@ async def test_a_chunk_per_batch():
 async def test_all_rows(rest, world):
     world.batches = [ROWS[:2], ROWS[2:]]
     reply = await rest.get("/api/files", headers=ADMIN)
-    assert (reply.status_code, reply.json(), dict(reply.headers)) == (200, SENT, {"content-type": "application/json"})
+    headers = {"content-type": "application/json", "cache-control": "no-store"}
+    assert (reply.status_code, reply.json(), dict(reply.headers)) == (200, SENT, headers)
     assert world.closed
 
 

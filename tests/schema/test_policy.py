@@ -37,6 +37,7 @@ NOWHERE = "00000000-0000-4000-8000-000000000000"
 # Contract streamweave §2-§6 and §9: what those may do who are no admins. Admins may do everything.
 ANYBODY = {"login", "register"}
 MEMBERS = ANYBODY | {
+    "changes",
     "me",
     "node",
     "instruments",
@@ -51,6 +52,9 @@ MEMBERS = ANYBODY | {
     "allStorageLocations",
     "allFiles",
     "allTransfers",
+    "personalTokens",
+    "createPersonalToken",
+    "revokePersonalToken",
 }
 
 
@@ -65,7 +69,13 @@ def literal(kind: Any) -> str:
     if is_input_object_type(kind):
         fields = [f"{name}: {literal(field.type)}" for name, field in kind.fields.items() if is_non_null_type(field.type)]
         return "{" + ", ".join(fields) + "}"
-    return {"UUID": f'"{NOWHERE}"', "Boolean": "false", "Int": "1", "ID": '"VXNlcjp4"'}.get(kind.name, '"x"')
+    return {
+        "UUID": f'"{NOWHERE}"',
+        "DateTime": '"2026-11-21T12:00:00Z"',
+        "Boolean": "false",
+        "Int": "1",
+        "ID": '"VXNlcjp4"',
+    }.get(kind.name, '"x"')
 
 
 def question(schema, root: str, name: str) -> str:

@@ -104,6 +104,7 @@ def test_every_node_is_stored_and_says_who_sees_it(built):
         "HarvestRun",
         "HarvestSchedule",
         "Instrument",
+        "PersonalToken",
         "ServiceAccount",
         "StorageLocation",
         "Transfer",

@@ -6,19 +6,21 @@ from typing import Any, Literal
 
 from alembic import context
 from alembic.autogenerate.api import AutogenContext
+from sqlalchemy import String
 
 from storage.sql.tables import metadata
+from storage.sql.types import EnumColumn
 
 
 def _render(kind: str, item: Any, autogenerate: AutogenContext) -> str | Literal[False]:
     """Name our column types in generated migrations. Enums are stored as text, so migrations say text."""
-    name = type(item).__name__
-    if kind != "type" or not type(item).__module__.startswith("storage."):
+    ours = type(item).__module__.startswith("storage.")
+    if kind != "type" or not (ours or isinstance(item, String)):
         return False
-    if name == "EnumColumn":
-        return "sa.Text()"
     autogenerate.imports.add("from storage.sql import types")
-    return f"types.{name}()"
+    if isinstance(item, EnumColumn):
+        return "types.text()"
+    return f"types.{type(item).__name__}()" if ours else f"types.text({item.length or ''})"
 
 
 context.configure(

@@ -16,22 +16,26 @@ from storage.sql.tables.instruments import (
     storage_locations,
     user_instrument_access,
 )
-from storage.sql.tables.people import memberships, revoked_tokens, users
-from storage.sql.tables.platform import audit_log, content_digests, links, run_log, runs
+from storage.sql.tables.people import login_attempts, memberships, personal_tokens, revoked_tokens, users
+from storage.sql.tables.platform import audit_log, content_digests, events, idempotency_keys, links, run_log, runs
 
 __all__ = [
     "audit_log",
     "content_digests",
+    "events",
     "file_access_grants",
     "file_records",
     "file_transfers",
     "group_members",
     "groups",
     "hooks",
+    "idempotency_keys",
     "instruments",
     "links",
+    "login_attempts",
     "memberships",
     "metadata",
+    "personal_tokens",
     "project_members",
     "projects",
     "revoked_tokens",

@@ -2,29 +2,39 @@
 
 from __future__ import annotations
 
-from sqlalchemy import BigInteger, Column, ForeignKey, Index, Integer, String, Table, Text, UniqueConstraint
+from sqlalchemy import BigInteger, Column, ForeignKey, Identity, Index, Integer, Table, UniqueConstraint
+from sqlalchemy import text as sql
 
-from core.vocabulary import AuditAction, RunState
+from core.vocabulary import AuditAction, KeyState, RunState
 from storage.sql.tables.base import key, metadata
-from storage.sql.types import EnumColumn, JsonColumn, TimeColumn, UuidColumn
+from storage.sql.types import EnumColumn, JsonColumn, TimeColumn, UuidColumn, text
+
+
+def _one_per_key(state: RunState) -> Index:
+    """Of the runs that share an exclusive key, at most one is in that state."""
+    alone = sql(f"state = '{state.value}'")
+    name = f"uq_runs_exclusive_key_{state.value}"
+    return Index(name, "exclusive_key", unique=True, sqlite_where=alone, postgresql_where=alone)
+
 
 runs = Table(
     "runs",
     metadata,
     key(),
-    Column("number", BigInteger, nullable=False, unique=True, comment="order of the queue"),
-    Column("kind", String(64), nullable=False, comment="which job: `harvest`"),
+    Column("number", BigInteger, Identity(), nullable=False, unique=True, comment="order of the queue"),
+    Column("kind", text(64), nullable=False, comment="which job: `harvest`"),
     Column("parameters", JsonColumn(), nullable=False),
-    Column("exclusive_key", String(255), comment="runs that share one never run at the same time"),
+    Column("exclusive_key", text(255), comment="runs that share one never run at the same time"),
     Column("subject_id", UuidColumn(), comment="what it was started for: a schedule"),
     Column("target_id", UuidColumn(), comment="what it works on: an instrument"),
     Column("scheduled_for", TimeColumn(), comment="the cron time that fired it; null when triggered by hand"),
     Column("state", EnumColumn(RunState), nullable=False),
-    Column("message", Text, comment="why it failed or was skipped, in words"),
+    Column("message", text(), comment="why it failed or was skipped, in words"),
     Column("progress", JsonColumn()),
     Column("attempt", Integer, nullable=False),
-    Column("worker", String(255)),
+    Column("worker", text(255)),
     Column("lease_expires_at", TimeColumn(), comment="a running run whose worker does not renew it is taken back"),
+    Column("cancel_requested_at", TimeColumn(), comment="its worker is to end it as soon as it can"),
     Column("created_at", TimeColumn(), nullable=False),
     Column("started_at", TimeColumn()),
     Column("finished_at", TimeColumn()),
@@ -32,6 +42,9 @@ runs = Table(
     Index("ix_runs_state_number", "state", "number"),
     Index("ix_runs_target_id_number", "target_id", "number"),
     Index("ix_runs_subject_id_number", "subject_id", "number"),
+    Index("ix_runs_finished_at", "finished_at"),
+    _one_per_key(RunState.QUEUED),
+    _one_per_key(RunState.RUNNING),
 )
 
 run_log = Table(
@@ -41,8 +54,8 @@ run_log = Table(
     Column("run_id", UuidColumn(), ForeignKey("runs.id", ondelete="CASCADE"), nullable=False),
     Column("line", Integer, nullable=False),
     Column("at", TimeColumn(), nullable=False),
-    Column("level", String(16), nullable=False),
-    Column("message", Text, nullable=False),
+    Column("level", text(16), nullable=False),
+    Column("message", text(), nullable=False),
     UniqueConstraint("run_id", "line"),
 )
 
@@ -50,27 +63,58 @@ audit_log = Table(
     "audit_log",
     metadata,
     key(),
-    Column("number", BigInteger, nullable=False, unique=True),
-    Column("domain", String(32), nullable=False),
-    Column("entity_type", String(64), nullable=False),
+    Column("number", BigInteger, Identity(), nullable=False, unique=True),
+    Column("domain", text(32), nullable=False),
+    Column("entity_type", text(64), nullable=False),
     Column("entity_id", UuidColumn(), nullable=False),
     Column("action", EnumColumn(AuditAction), nullable=False),
     Column("actor_id", UuidColumn()),
-    Column("actor_email", String(320)),
+    Column("actor_email", text(320)),
     Column("changes", JsonColumn()),
     Column("created_at", TimeColumn(), nullable=False),
     Index("ix_audit_log_domain_entity_type_number", "domain", "entity_type", "number"),
+)
+
+idempotency_keys = Table(
+    "idempotency_keys",
+    metadata,
+    Column("name", text(64), primary_key=True, comment="keyed hash of who asks, the operation and the client's key"),
+    Column("request", text(64), nullable=False, comment="keyed hash of what is asked"),
+    Column("state", EnumColumn(KeyState), nullable=False),
+    Column("holder", UuidColumn(), nullable=False, comment="the request that makes the change"),
+    Column("held_until", TimeColumn(), nullable=False, comment="then another may take over what has changed nothing"),
+    Column("status", Integer),
+    Column("headers", JsonColumn()),
+    Column("body", text()),
+    Column("expires_at", TimeColumn(), nullable=False, index=True),
+)
+
+events = Table(
+    "events",
+    metadata,
+    Column(
+        "number",
+        BigInteger().with_variant(Integer(), "sqlite"),
+        Identity(),
+        primary_key=True,
+        comment="grows from one transaction to the next",
+    ),
+    Column("entity", text(64), nullable=False, comment="the table of what has changed"),
+    Column("entity_id", text(255), nullable=False),
+    Column("action", EnumColumn(AuditAction), comment="null for what is beside the row itself, as lines of a run's log are"),
+    Column("at", TimeColumn(), nullable=False),
+    Index("ix_events_entity_entity_id_number", "entity", "entity_id", "number"),
 )
 
 links = Table(
     "links",
     metadata,
     key(),
-    Column("from_type", String(64), nullable=False),
-    Column("from_id", String(255), nullable=False),
-    Column("to_type", String(64), nullable=False),
-    Column("to_id", String(255), nullable=False),
-    Column("kind", String(64), nullable=False),
+    Column("from_type", text(64), nullable=False),
+    Column("from_id", text(255), nullable=False),
+    Column("to_type", text(64), nullable=False),
+    Column("to_id", text(255), nullable=False),
+    Column("kind", text(64), nullable=False),
     Column("evidence", JsonColumn()),
     Column("created_at", TimeColumn(), nullable=False),
     UniqueConstraint("from_type", "from_id", "to_type", "to_id", "kind"),
@@ -80,10 +124,10 @@ links = Table(
 content_digests = Table(
     "content_digests",
     metadata,
-    Column("algorithm", String(16), primary_key=True),
-    Column("digest", String(128), primary_key=True),
-    Column("asset_type", String(64), primary_key=True),
-    Column("asset_id", String(255), primary_key=True),
+    Column("algorithm", text(16), primary_key=True),
+    Column("digest", text(128), primary_key=True),
+    Column("asset_type", text(64), primary_key=True),
+    Column("asset_id", text(255), primary_key=True),
     Column("created_at", TimeColumn(), nullable=False),
     Index("ix_content_digests_asset_type_asset_id", "asset_type", "asset_id"),
 )

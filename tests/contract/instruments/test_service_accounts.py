@@ -164,7 +164,7 @@ class TestSecrecy:
         row = await SERVICE_ACCOUNTS.create(admin, username="found-on-disk")
         await admin.patch(f"{PATH}/{row['id']}", json={"password": CHANGED})
 
-        stored = world.stored_bytes()
+        stored = await world.stored_bytes()
         assert b"found-on-disk" in stored
         assert PASSWORD.encode() not in stored
         assert CHANGED.encode() not in stored

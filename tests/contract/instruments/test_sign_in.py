@@ -126,6 +126,62 @@ class TestBothLogins:
         assert (await stranger.post(login, data=form("bob@example.org"))).is_success
 
 
+class TestTooManyFailures:
+    """An extension: a status that the contract does not have, for what it does not speak of."""
+
+    CLOSED = refused(429, "Too many failed sign-ins: try again in 900 seconds")
+
+    @pytest.mark.parametrize("email", ["bob@example.org", "nobody@example.org"])
+    async def test_of_one_account(self, anonymous: Api, user: Api, login: str, email: str):
+        for number in range(10):
+            reply = await anonymous.post(LOGINS[number % 2], data=form(email, "wrong"))
+            assert told(reply) == BAD_CREDENTIALS
+
+        for password in ("wrong", PASSWORD):
+            reply = await anonymous.post(login, data=form(email, password))
+            assert (told(reply), reply.headers["retry-after"]) == (self.CLOSED, "900")
+            assert "set-cookie" not in reply.headers
+
+    async def test_from_one_address(self, anonymous: Api, user: Api, login: str):
+        for number in range(50):
+            assert told(await anonymous.post(login, data=form(f"{number}@example.org"))) == BAD_CREDENTIALS
+
+        assert told(await anonymous.post(login, data=form("bob@example.org"))) == self.CLOSED
+
+    async def test_they_are_forgotten(self, anonymous: Api, user: Api, clock: TickingClock, login: str):
+        for _ in range(10):
+            await anonymous.post(login, data=form("bob@example.org", "wrong"))
+
+        clock.advance(seconds=900)
+        assert (await anonymous.post(login, data=form("bob@example.org"))).is_success
+
+    async def test_who_is_in_stays_in(self, anonymous: Api, user: Api):
+        for _ in range(11):
+            await anonymous.post("/auth/jwt/login", data=form("bob@example.org", "wrong"))
+
+        assert (await user.get("/users/me")).status_code == 200
+
+    async def test_the_bounds_are_settings(self, tmp_path: Path):
+        settings = {"LOGIN_ATTEMPTS": 1, "LOGIN_ATTEMPTS_PER_ADDRESS": 2, "LOGIN_WINDOW": 60}
+        async with running(tmp_path, **{f"SWITCHYARD_{name}": value for name, value in settings.items()}) as world:
+            names = ["bob", "bob", "eve", "zoe"]
+            replies = [await world.anonymous().post("/auth/jwt/login", data=form(f"{name}@example.org")) for name in names]
+
+            assert [reply.status_code for reply in replies] == [400, 429, 400, 429]
+            assert {reply.headers.get("retry-after") for reply in replies} == {None, "60"}
+
+    async def test_in_graphql(self, anonymous: Api, user: Api):
+        """One operation may guess more than once; it gains nothing."""
+        guess = 'login(input: {username: "bob@example.org", password: "%s"}) { accessToken }'
+        guesses = " ".join(f"a{number}: {guess % number}" for number in range(12)) + f" right: {guess % PASSWORD}"
+
+        reply = await anonymous.post("/graphql", json={"query": f"mutation {{ {guesses} }}"})
+
+        assert [error["extensions"]["code"] for error in reply.json()["errors"]] == ["REFUSED"] * 10 + ["RATE_LIMITED"] * 3
+        assert set(reply.json()["data"].values()) == {None}
+        assert reply.headers.get_list("retry-after") == ["900"]
+
+
 class TestTokens:
     """What is no valid token is 401, everywhere the same."""
 
@@ -283,4 +339,4 @@ async def test_no_password_is_stored_as_it_is(world: World, anonymous: Api):
 
     (stored,) = await world.parts.database.all(select(users.c.password_hash))
     assert stored["password_hash"].startswith("$argon2id$")
-    assert b"plain to see" not in world.stored_bytes()
+    assert b"plain to see" not in await world.stored_bytes()

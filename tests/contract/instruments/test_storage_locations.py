@@ -287,7 +287,7 @@ class TestSecrets:
             await user.get(PATH),
         ]
 
-        stored = world.stored_bytes()
+        stored = await world.stored_bytes()
         assert b"/on-disk" in stored
         assert b"sesame" not in stored
         assert "sesame" not in repr([dict(each) for each in await world.rows(audit_log)])

@@ -212,12 +212,13 @@ async def test_delete_and_restore_a_user(admin, person, clock, row, audited, ent
     clock.advance(minutes=1)
 
     assert await delete_user(admin, key) == key
-    assert await row(users, key) == {**before, "deleted_at": clock.now, "updated_at": clock.now}
+    ended = {"credentials_version": 2}
+    assert await row(users, key) == {**before, **ended, "deleted_at": clock.now, "updated_at": clock.now}
     assert (await audited())[-1] == entry(admin, "delete", "user", key)
 
     clock.advance(minutes=1)
     assert await restore_user(admin, key) == key
-    assert await row(users, key) == {**before, "updated_at": clock.now}
+    assert await row(users, key) == {**before, **ended, "updated_at": clock.now}
     assert (await audited())[-1] == entry(admin, "restore", "user", key)
 
 

@@ -118,3 +118,21 @@ def test_keys_that_could_leave_the_store_are_refused(store, key):
     for call in (store.locate, store.exists, store.open, store.delete, lambda key: store.begin(key, "t")):
         with pytest.raises(InvalidInput):
             call(key)
+
+
+def test_a_commit_that_may_not_replace_leaves_what_was_there(store):
+    write(store, "run/data", b"old")
+    writer = store.begin("run/data", "t")
+    writer.write(b"new")
+    with pytest.raises(FileExistsError):
+        writer.commit(0, replace=False)
+    writer.abort()
+    assert read(store, "run/data") == b"old"
+
+
+def test_a_commit_that_may_not_replace_takes_a_free_name(store):
+    writer = store.begin("run/data", "t")
+    writer.write(b"new")
+    writer.commit(0, replace=False)
+    store.flush()
+    assert read(store, "run/data") == b"new"

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import errno
+import os
+from pathlib import Path
+
 import pytest
 
 from core.errors import InvalidInput
@@ -65,3 +69,55 @@ def test_a_file_in_place_of_a_folder_is_an_error(store, tmp_path):
     (tmp_path / "store/run").write_bytes(b"")
     with pytest.raises(NotADirectoryError):
         store.begin("run/data", "t")
+
+
+def test_folders_are_synced_once_for_all_that_came_into_them(store, tmp_path, monkeypatch):
+    synced = []
+    monkeypatch.setattr("storage.objects.posix._sync_folder", synced.append)
+    for number in range(3):
+        store.begin(f"run/{number}", f"t{number}").commit(0)
+    assert synced == []
+    store.flush()
+    store.flush()
+    assert sorted(synced) == [tmp_path / "store", tmp_path / "store/run"]
+
+
+def test_a_folder_that_could_not_be_synced_is_tried_again(store, tmp_path, monkeypatch):
+    def fail(folder: Path) -> None:
+        raise OSError(errno.EIO, "broken")
+
+    (tmp_path / "store").mkdir()
+    store.begin("data", "t").commit(0)
+    monkeypatch.setattr("storage.objects.posix._sync_folder", fail)
+    with pytest.raises(OSError, match="broken"):
+        store.flush()
+    synced = []
+    monkeypatch.setattr("storage.objects.posix._sync_folder", synced.append)
+    store.flush()
+    assert synced == [tmp_path / "store"]
+
+
+@pytest.mark.parametrize("existing", [False, True])
+def test_a_file_system_without_links_is_asked_whether_the_name_is_free(store, tmp_path, monkeypatch, existing):
+    def refuse(*_: object) -> None:
+        raise OSError(errno.EPERM, os.strerror(errno.EPERM))
+
+    monkeypatch.setattr(os, "link", refuse)
+    writer = store.begin("data", "t")
+    if existing:
+        (tmp_path / "store/data").write_bytes(b"old")
+        with pytest.raises(FileExistsError):
+            writer.commit(0, replace=False)
+        writer.abort()
+    else:
+        writer.commit(0, replace=False)
+    assert [path.name for path in (tmp_path / "store").iterdir()] == ["data"]
+    assert (tmp_path / "store/data").read_bytes() == (b"old" if existing else b"")
+
+
+def test_links_within_the_store_may_be_folders(store, tmp_path):
+    (tmp_path / "store/real").mkdir(parents=True)
+    (tmp_path / "store/link").symlink_to("real")
+    store.begin("link/inner/data", "t").commit(0)
+    assert (tmp_path / "store/real/inner/data").is_file()
+    assert store.exists("link/inner/data")

@@ -1,16 +1,20 @@
-"""Two `Database` objects on one store, as two processes have them. An adapter is added by adding its URL."""
+"""Two `Database` objects on one store, as two processes have them; of each kind."""
 
 from __future__ import annotations
 
 import shutil
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 from uuid import UUID, uuid4
 
 import pytest
+from sqlalchemy import select
 
 from storage.sql.opening import open_database
+from storage.sql.tables import groups
+from tests.postgres import BOTH, cloned, empty
 
 NOON = datetime(2026, 11, 21, 12, 0, tzinfo=UTC)
 
@@ -29,21 +33,55 @@ def instrument(key: UUID, **columns: Any) -> dict[str, Any]:
     return row | {"created_at": NOON, "updated_at": NOON} | columns
 
 
+async def names(database) -> list[str]:
+    return [row["name"] for row in await database.all(select(groups.c.name).order_by(groups.c.name))]
+
+
+async def write(database, *rows) -> None:
+    async with database.transaction() as tx:
+        for row in rows:
+            await tx.insert(groups, **row)
+
+
 @pytest.fixture
 def path(migrated, tmp_path) -> Path:
     return Path(shutil.copy(migrated, tmp_path / "switchyard.db"))
 
 
+@pytest.fixture(params=BOTH)
+def database_kind(request) -> str:
+    return str(request.param)
+
+
 @pytest.fixture
-async def database(path):
-    database = await open_database(url_of(path))
+def database_url(database_kind, path) -> Iterator[str]:
+    if database_kind == "sqlite":
+        yield url_of(path)
+        return
+    with cloned() as url:
+        yield url
+
+
+@pytest.fixture
+def empty_url(database_kind, tmp_path) -> Iterator[str]:
+    """Of a database without tables."""
+    if database_kind == "sqlite":
+        yield url_of(tmp_path / "empty.db")
+        return
+    with empty() as url:
+        yield url
+
+
+@pytest.fixture
+async def database(database_url):
+    database = await open_database(database_url)
     yield database
     await database.close()
 
 
 @pytest.fixture
-async def other(path):
+async def other(database_url):
     """The same store, opened again."""
-    other = await open_database(url_of(path))
+    other = await open_database(database_url)
     yield other
     await other.close()

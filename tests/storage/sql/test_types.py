@@ -1,4 +1,4 @@
-"""Stored forms: what is in the file, so that raw rows can be read without an ORM, and what Python gets back."""
+"""Stored forms: what a raw row has on every database, so that raw rows can be read without an ORM, and what Python gets back."""
 
 from __future__ import annotations
 
@@ -50,9 +50,9 @@ async def test_stored_forms(database, column, value, raw):
     row = instrument(KEY) | {column: value}
     async with database.transaction() as tx:
         await tx.insert(instruments, **row)
-    (found,) = await database.fetch(f"SELECT {column}, typeof({column}) FROM instruments", [])
+    (found,) = await database.fetch(str(select(instruments.c[column]).compile(dialect=database.dialect)), [])
     assert found[0] == raw
-    assert found[0].__class__ is raw.__class__
+    assert found[0].__class__ is raw.__class__ or column == "enabled"  # 1 or True
     (back,) = await database.all(select(instruments.c[column]))
     assert back[column] == value
     assert back[column].__class__ is value.__class__

@@ -1,0 +1,148 @@
+"""`python -m bench.harvest`: a harvest of many small files against a plain loop that copies, syncs, renames and re-hashes them."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import random
+import statistics
+import tempfile
+import time
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from pathlib import Path
+from uuid import uuid4
+
+import uvloop
+import xxhash
+
+from app.settings import Settings
+from core.clock import utc_now
+from core.vocabulary import RunState, StorageType, TransferAdapter
+from jobs.active import ActiveRun
+from jobs.harvest import HarvestSettings, harvest_job, harvest_run
+from jobs.queue import enqueue
+from jobs.worker import work
+from storage.sql.database import Database
+from storage.sql.migrate import migrate
+from storage.sql.opening import open_database
+from storage.sql.tables import instruments, runs, schedules, storage_locations
+
+FILES = 2000
+SIZES = (10_000, 50_000)
+
+
+@dataclass(frozen=True, slots=True)
+class Spent:
+    """Seconds, by the clock on the wall and of the processor."""
+
+    wall: float
+    cpu: float
+
+
+def make_files(folder: Path, count: int = FILES) -> None:
+    """Files of random content, twenty to a folder, of which nothing is in the disk's queue any more."""
+    source = random.Random(1)
+    for number in range(count):
+        file = folder / f"run {number // 20:04}" / f"{number:05}.raw"
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_bytes(source.randbytes(source.randint(*SIZES)))
+    os.sync()
+
+
+def plain_loop(source: Path, target: Path) -> None:
+    """What a careful script does: copy and hash, sync, rename, hash again."""
+    for file in sorted(path for path in source.rglob("*") if path.is_file()):
+        copy = target / file.relative_to(source)
+        copy.parent.mkdir(parents=True, exist_ok=True)
+        partial = copy.with_name(copy.name + ".part")
+        read, written = xxhash.xxh64(), xxhash.xxh64()
+        with file.open("rb") as incoming, partial.open("wb") as outgoing:
+            while chunk := incoming.read(1 << 20):
+                read.update(chunk)
+                outgoing.write(chunk)
+            outgoing.flush()
+            os.fsync(outgoing.fileno())
+        partial.rename(copy)
+        with copy.open("rb") as again:
+            while chunk := again.read(1 << 20):
+                written.update(chunk)
+        assert read.digest() == written.digest()
+
+
+async def harvest(database: Database, source: Path, target: Path) -> None:
+    """One harvest as a worker does it, from an instrument that was never harvested."""
+    instrument, location, schedule, now = uuid4(), uuid4(), uuid4(), utc_now()
+    times = {"created_at": now, "updated_at": now, "enabled": True}
+    async with database.transaction() as change:
+        share = {"cifs_host": "file:", "cifs_share": str(source), "transfer_adapter": TransferAdapter.RCLONE}
+        await change.insert(instruments, id=instrument, name="Bench", **share, **times)
+        base = {"type": StorageType.POSIX, "base_path": str(target)}
+        await change.insert(storage_locations, id=location, name="Bench", **base, **times)
+        joined = {"instrument_id": instrument, "default_storage_location_id": location}
+        await change.insert(schedules, id=schedule, cron_expression="0 0 1 1 *", **joined, **times)
+    async with database.transaction() as change:
+        run = await enqueue(change, harvest_run(joined | {"id": schedule}), now=now)
+    stop = asyncio.Event()
+    job = harvest_job(HarvestSettings(allowed_roots=[source, target]))
+
+    async def once(run: ActiveRun) -> str | None:
+        try:
+            return await job(run)
+        finally:
+            stop.set()
+
+    await work(database, {"harvest": once}, name="bench", stop=stop, poll=0.01)
+    row = await database.first(runs.select().where(runs.c.id == run))
+    assert row is not None
+    if row["state"] is not RunState.SUCCEEDED or row["progress"]["files_done"] != row["progress"]["files_found"]:
+        raise SystemExit(f"the harvest ended with {row['message']!r}")
+
+
+async def compare(url: str, *, rounds: int = 5, count: int = FILES) -> tuple[Spent, Spent, Spent]:
+    """Medians of the loop and of the harvest, which take turns, and of the ratios of each round."""
+    loops: list[Spent] = []
+    harvests: list[Spent] = []
+    database = await open_database(url)
+    try:
+        await migrate(database)
+        with tempfile.TemporaryDirectory() as folder:
+            source = Path(folder) / "source"
+            make_files(source, count)
+            for number in range(rounds):
+                loop, copies = Path(folder) / f"loop {number}", Path(folder) / f"harvest {number}"
+                loops.append(await _spent(lambda loop=loop: asyncio.to_thread(plain_loop, source, loop)))  # type: ignore[misc]
+                harvests.append(await _spent(lambda copies=copies: harvest(database, source, copies)))  # type: ignore[misc]
+    finally:
+        await database.close()
+    ratios = [Spent(mine.wall / plain.wall, mine.cpu / plain.cpu) for mine, plain in zip(harvests, loops, strict=True)]
+    return _median(loops), _median(harvests), _median(ratios)
+
+
+async def _spent(work: Callable[[], Awaitable[None]]) -> Spent:
+    os.sync()
+    wall, cpu = time.perf_counter(), time.process_time()
+    await work()
+    return Spent(time.perf_counter() - wall, time.process_time() - cpu)
+
+
+def _median(each: list[Spent]) -> Spent:
+    return Spent(statistics.median(one.wall for one in each), statistics.median(one.cpu for one in each))
+
+
+async def report(url: str | None = None) -> None:
+    """Print the table, on a fresh SQLite file unless another empty database is given."""
+    with tempfile.TemporaryDirectory() as folder:
+        settings = Settings(_env_file=None, SWITCHYARD_DATA_DIR=Path(folder))  # type: ignore[call-arg]
+        plain, ours, ratio = await compare(url or settings.url, rounds=int(os.environ.get("BENCH_ROUNDS", "5")))
+    print(f"\nharvest of {FILES:,} files of {SIZES[0] // 1000} to {SIZES[1] // 1000} KB")
+    print("| variant | wall s | ÷ loop | CPU s | ÷ loop |\n|---|---|---|---|---|")
+    print(f"| loop: copy, sync, rename, hash again | {plain.wall:.2f} | 1.00 | {plain.cpu:.2f} | 1.00 |")
+    print(f"| Switchyard harvest | {ours.wall:.2f} | {ratio.wall:.2f} | {ours.cpu:.2f} | {ratio.cpu:.2f} |")
+
+
+if __name__ == "__main__":
+    logging.disable(logging.INFO)
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(report())

@@ -1,0 +1,122 @@
+"""What the figures have to be, and which of them are not."""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
+
+from bench.measure import Costs, Ratio
+from bench.variants import AGAIN, DEEP, FASTAPI, FILES, GRANTED, GRAPHQL, HAND, ONE, REMEMBERED, REST, STRAWBERRY
+
+if TYPE_CHECKING:
+    from bench.harvest import Spent
+    from bench.stream import Streamed
+
+AT_MOST: Mapping[str, float] = {FILES: 1.5, ONE: 1.5, DEEP: 2.0, GRANTED: 1.5}
+"""Times the hand-written handler."""
+
+TIMES_LESS: Mapping[str, float] = {FASTAPI: 3.5, STRAWBERRY: 8.0}
+"""Than the usual servers, on lists."""
+
+LISTS = (FILES, DEEP)
+STATEMENTS = 3
+STREAM_AT_MOST, GROWTH, HEALTH, HARVEST_AT_MOST = 2.0, 50.0, 0.5, 3.0
+
+
+class Verdict:
+    """Prints what it is told, and remembers what misses its target by more than the noise of the run."""
+
+    def __init__(self) -> None:
+        self.missed: list[str] = []
+
+    def costs(self, title: str, asked: str, costs: Costs) -> None:
+        """One request."""
+        noise = noise_of(costs.ratio(AGAIN, HAND))
+        columns = ["CPU ms", "÷ hand-written (quartiles)", f"÷ {REMEMBERED}", "÷ Switchyard (REST, GraphQL)", "database CPU ms"]
+        self._table(title, ["variant", *columns], [self._row(name, costs) for name in costs.own])
+        for ours in (REST, GRAPHQL):
+            if ours in costs.own:
+                self._at_most(f"{title}: {ours} ÷ hand-written", costs.ratio(ours, HAND).median, AT_MOST[asked], noise)
+                for peer, factor in TIMES_LESS.items() if asked in LISTS else ():
+                    self._at_least(f"{title}: {peer} ÷ {ours}", costs.ratio(peer, ours).median, factor, noise)
+
+    def statements(self, title: str, count: int) -> None:
+        """Of a request of ours."""
+        print(f"\n{title}: {count} statements")
+        if count != STATEMENTS:
+            self.missed.append(f"{title}: {count} statements instead of {STATEMENTS}")
+
+    def streamed(self, title: str, hand: Streamed, ours: Streamed) -> None:
+        """A whole list."""
+        ratio = Ratio.of(ours.cpu, hand.cpu)
+        rows = [
+            [
+                name,
+                f"{each.megabytes:.1f}",
+                f"{statistics.median(each.cpu):.2f}",
+                str(Ratio.of(each.cpu, hand.cpu)),
+                f"{each.growth:.1f}",
+                f"{statistics.median(each.idle):.0f}",
+                f"{statistics.median(each.busy):.0f}",
+                str(Ratio.of(each.busy, each.idle)),
+            ]
+            for name, each in ((HAND, hand), (REST, ours))
+        ]
+        columns = ["variant", "MB", "CPU s", "÷ hand-written (quartiles)", "growth MB"]
+        self._table(title, [*columns, "/health per second, idle", "meanwhile", "meanwhile ÷ idle (quartiles)"], rows)
+        self._at_most(f"{title}: CPU ÷ hand-written", ratio.median, STREAM_AT_MOST, noise_of(ratio, ratio.median))
+        self._at_most(f"{title}: growth in MB", ours.growth, GROWTH)
+        health = Ratio.of(ours.busy, ours.idle)
+        self._at_least(f"{title}: /health meanwhile ÷ idle", health.median, HEALTH, noise_of(health, health.median))
+
+    def harvest(self, title: str, plain: Spent, ours: Spent, ratio: Spent) -> None:
+        """Small local files."""
+        rows = [
+            ["a loop that copies, syncs, renames, hashes again", f"{plain.wall:.2f}", "1.00", f"{plain.cpu:.2f}", "1.00"],
+            ["Switchyard harvest", f"{ours.wall:.2f}", f"{ratio.wall:.2f}", f"{ours.cpu:.2f}", f"{ratio.cpu:.2f}"],
+        ]
+        self._table(title, ["variant", "wall s", "÷ loop", "CPU s", "÷ loop"], rows)
+        self._at_most(f"{title}: wall ÷ loop", ratio.wall, HARVEST_AT_MOST)
+
+    def conclude(self) -> int:
+        """Print what was missed; the exit status."""
+        print("\nEvery target is met." if not self.missed else "\nMissed:\n" + "\n".join(f"- {each}" for each in self.missed))
+        return 1 if self.missed else 0
+
+    def _row(self, name: str, costs: Costs) -> list[str]:
+        over = [costs.ratio(name, ours).median for ours in (REST, GRAPHQL) if ours in costs.own and name in TIMES_LESS]
+        return [
+            name,
+            _milliseconds(costs.own[name]),
+            str(costs.ratio(name, HAND)),
+            f"{costs.ratio(name, REMEMBERED).median:.2f}" if REMEMBERED in costs.own else "",
+            ", ".join(f"{each:.1f}" for each in over),
+            _milliseconds(costs.database[name]) if any(costs.database[name]) else "",
+        ]
+
+    def _table(self, title: str, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+        print(f"\n{title}\n| {' | '.join(columns)} |\n{'|---' * len(columns)}|")
+        for row in rows:
+            print(f"| {' | '.join(row)} |", flush=True)
+
+    def _at_most(self, what: str, value: float, limit: float, noise: float = 0.0) -> None:
+        if value > limit * (1 + noise):
+            self.missed.append(f"{what} is {value:.2f}, at most {limit:g} was wanted{_margin(noise)}")
+
+    def _at_least(self, what: str, value: float, limit: float, noise: float = 0.0) -> None:
+        if value < limit * (1 - noise):
+            self.missed.append(f"{what} is {value:.2f}, at least {limit:g} was wanted{_margin(noise)}")
+
+
+def noise_of(control: Ratio, middle: float = 1.0) -> float:
+    """How far the quartiles of a ratio lie from where they should, as a share."""
+    return max(control.high - middle, middle - control.low, 0.0) / middle
+
+
+def _margin(noise: float) -> str:
+    return f" (noise {noise:.0%})" if noise else ""
+
+
+def _milliseconds(seconds: Sequence[float]) -> str:
+    return f"{statistics.median(seconds) * 1000:.2f}"

@@ -1,0 +1,83 @@
+"""The benchmark runs, everybody in it answers the same, and what misses a target is said."""
+
+import subprocess
+import sys
+
+import pytest
+
+from bench.measure import Costs, Ratio
+from bench.targets import Verdict
+from bench.variants import AGAIN, FASTAPI, FILES, GRAPHQL, HAND, ONE, REMEMBERED, REST, STRAWBERRY, meaning
+from tests.servers import environment
+
+SMALL = """
+import asyncio, logging
+from bench.__main__ import Size, main
+logging.disable(logging.INFO)
+asyncio.run(main(Size(rounds=2, files=130, streamed=450, streams=1, harvested=4), ["{database}"]))
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("database", ["sqlite", "postgresql"])
+def test_a_small_run(database):
+    if database == "postgresql":
+        environment("postgres")
+    run = subprocess.run([sys.executable, "-c", SMALL.format(database=database)], capture_output=True, text=True, check=False)
+    assert (run.returncode, run.stderr) == (0, "")
+    titles = [line for line in run.stdout.splitlines() if line and not line.startswith("|")]
+    assert titles == [
+        f"100 files, {database}",
+        f"one instrument, {database}",
+        f"100 files with instrument and last 3 transfers, {database}",
+        f"100 files, for a user who sees half of them, {database}",
+        f"100 files with instrument and last 3 transfers, {database}: 3 statements",
+        f"GET /api/files, 450 rows, {database}",
+        "harvest of 4 small local files",
+    ]
+    for name in (HAND, REST, GRAPHQL, FASTAPI, STRAWBERRY):
+        assert f"| {name} |" in run.stdout
+
+
+def costs(**times: float) -> Costs:
+    """Of three rounds, the second of which was noisy for everybody."""
+    names = {"hand": HAND, "again": AGAIN, "remembered": REMEMBERED, "rest": REST, "fastapi": FASTAPI, "strawberry": STRAWBERRY}
+    own = {names[name]: [time, 2 * time, time] for name, time in times.items()}
+    return Costs(own, {name: [0.0] * 3 for name in own})
+
+
+def test_what_is_met(capsys):
+    verdict = Verdict()
+    verdict.costs("list", FILES, costs(hand=1, again=1, remembered=0.9, rest=1.5, fastapi=5.25, strawberry=12))
+    verdict.statements("nested", 3)
+    assert verdict.conclude() == 0
+    assert capsys.readouterr().out.endswith("\nEvery target is met.\n")
+
+
+def test_what_is_missed(capsys):
+    verdict = Verdict()
+    verdict.costs("list", FILES, costs(hand=1, again=1, remembered=0.9, rest=1.6, fastapi=5, strawberry=12))
+    verdict.statements("nested", 4)
+    assert verdict.conclude() == 1
+    missed = capsys.readouterr().out.partition("Missed:\n")[2].splitlines()
+    assert missed == [
+        "- list: Switchyard REST ÷ hand-written is 1.60, at most 1.5 was wanted",
+        "- list: FastAPI + ORM + pydantic ÷ Switchyard REST is 3.12, at least 3.5 was wanted",
+        "- list: Strawberry + ORM ÷ Switchyard REST is 7.50, at least 8 was wanted",
+        "- nested: 4 statements instead of 3",
+    ]
+
+
+def test_noise_is_no_miss():
+    verdict = Verdict()
+    verdict.costs("one", ONE, costs(hand=1, again=1.2, remembered=0.9, rest=1.7, fastapi=5, strawberry=9))
+    assert verdict.missed == []
+
+
+def test_ratios_are_taken_round_by_round():
+    assert Ratio.of([2, 40, 3], [1, 10, 1]) == Ratio(3, 2, 4)
+
+
+def test_answers_are_compared_by_what_they_mean():
+    theirs = b'{"data": {"files": {"totalCount": 1, "nodes": [{"kind": "ARK", "at": "2026-01-01T00:00:01+00:00", "n": 1.0}]}}}'
+    assert meaning(theirs) == meaning(b'[{"kind":"ark","at":"2026-01-01T00:00:01Z","n":1}]')
