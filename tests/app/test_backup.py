@@ -719,7 +719,7 @@ async def test_a_harvest_goes_on_after_the_restore(data, tmp_path):
     def start_worker() -> subprocess.Popen[bytes]:
         script = ROOT / "tests" / "jobs" / "slow_worker.py"
         return subprocess.Popen(
-            [sys.executable, script, url, files, str(os.getpid())], env=os.environ | {"PYTHONPATH": str(ROOT)}
+            [sys.executable, script, url, files, str(os.getpid()), "0.1"], env=os.environ | {"PYTHONPATH": str(ROOT)}
         )
 
     async def transfers() -> list[TransferStatus]:

@@ -225,7 +225,11 @@ def test_settings():
         ("SECRET_KEY", "change-me", "this is a published example: choose a random one"),
         ("STREAMWEAVE_ENCRYPTION_KEY", "c2hvcnQ=", "the encryption key is not exactly 32 bytes long"),
         ("STREAMWEAVE_ENCRYPTION_KEY", "hunter2!", "the encryption key is no url-safe base64"),
-        ("DATABASE_URL", "hunter2", "this is no database URL: write it as sqlite+aiosqlite:///PATH"),
+        (
+            "DATABASE_URL",
+            "hunter2",
+            "this is no database URL: write it as sqlite+aiosqlite:///PATH or postgresql+asyncpg://USER:PASSWORD@HOST/NAME",
+        ),
         ("JWT_LIFETIME_SECONDS", "soon", "Input should be a valid integer, unable to parse string as an integer"),
     ],
 )

@@ -81,6 +81,7 @@ def container(binaries, tmp_path) -> Iterator[Container]:
         **IMAGE.environment,
         "PATH": f"{binaries}:{os.environ['PATH']}",
         "SWITCHYARD_DATA_DIR": str(tmp_path / "data"),
+        "SWITCHYARD_INTROSPECTION": "on",
         "ADMIN_EMAIL": LOGIN["username"],
         "ADMIN_PASSWORD": LOGIN["password"],
     }
