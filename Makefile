@@ -23,7 +23,7 @@ $(VENV)/installed: pyproject.toml
 
 assets: app/browser/dist/installed ## build the browser pages (GraphiQL, Swagger UI, ReDoc); without npm plain pages are served
 
-app/browser/dist/installed: app/browser/package.json app/browser/vite.config.js $(wildcard app/browser/*.html app/browser/source/*)
+app/browser/dist/installed: app/browser/package.json app/browser/vite.config.js $(wildcard app/browser/*.html app/browser/source/* app/browser/source/*/*/*)
 	@scripts/assets
 
 demo: install ## serve sample instruments on http://127.0.0.1:8000

@@ -39,7 +39,8 @@ def _headers(wider: dict[str, str]) -> dict[str, str]:
     }
 
 
-_STRICT = _headers({})
+STRICT = _headers({})
+"""Of pages that need nothing but their own files."""
 
 # The bundles write styles at run time, which no hash or nonce of ours could name.
 _STYLED = {"style-src": "'self' 'unsafe-inline'", "img-src": "'self' data:"}
@@ -88,7 +89,7 @@ class _Files(StaticFiles):
     def file_response(self, full_path: PathLike, stat_result: os.stat_result, scope: Scope, status_code: int = 200) -> Response:
         response = super().file_response(full_path, stat_result, scope, status_code)
         hashed = _HASHED_NAME.search(str(full_path))
-        response.headers.update(_STRICT | {"Cache-Control": _FOREVER if hashed else _ASK_AGAIN})
+        response.headers.update(STRICT | {"Cache-Control": _FOREVER if hashed else _ASK_AGAIN})
         return response
 
 
@@ -100,7 +101,7 @@ def routes(assets: Path = BUNDLE, *, explorer: bool = True) -> list[BaseRoute]:
         return await files.get_response(request.path_params["path"], request.scope)
 
     async def closed(_: Request) -> Response:
-        return FileResponse(_FALLBACK / "no-explorer.html", 404, _STRICT | {"Cache-Control": _ASK_AGAIN})
+        return FileResponse(_FALLBACK / "no-explorer.html", 404, STRICT | {"Cache-Control": _ASK_AGAIN})
 
     pages = [_route(path, page, assets) for page in _PAGES for path in page.paths]
     return [*([] if explorer else [Route(_EXPLORER, closed)]), *pages, Route("/static/{path:path}", static)]
@@ -112,7 +113,7 @@ def _route(path: str, page: _Page, assets: Path) -> Route:
 
     async def show(request: Request) -> Response:
         # Looked for each time, so that `make assets` needs no restart.
-        file, headers = (bundled, widened) if bundled.is_file() else (plain, _STRICT)
+        file, headers = (bundled, widened) if bundled.is_file() else (plain, STRICT)
         page = FileResponse(file, headers=headers | {"Cache-Control": _ASK_AGAIN}, stat_result=file.stat())
         return NotModifiedResponse(page.headers) if has(page.headers["etag"], request.headers) else page
 

@@ -40,6 +40,7 @@ from app.problems import problem
 from app.rates import RateHeaders
 from app.settings import Settings
 from app.socket_protocol import ALIVE_EVERY, BoundedSocket
+from app.start import StartPage
 from app.subscriptions.feed import Feed
 from app.subscriptions.operations import Operations
 from app.subscriptions.sse import PLACE, EventStreams, wants_events
@@ -266,6 +267,7 @@ def _site(parts: Parts, beside: Callable[[], Any] | None) -> Router:
         WebSocketRoute("/graphql", SocketEndpoint(operations, parts.contexts, parts.settings)),
         Route("/health", _health),
         Route("/health/ready", parts.readiness.reply),
+        Route("/start", StartPage(parts).reply),
         Route("/metrics", MetricsEndpoint(parts.metrics, parts.settings).reply),
         *_documents(parts),
         *pages.routes(explorer=parts.settings.shows_schema),

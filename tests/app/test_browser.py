@@ -13,7 +13,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import urlsplit
 
 import httpx
 import pytest
@@ -25,7 +25,9 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 from websockets.sync.client import ClientConnection, connect
 
+from app.demo import EMAIL, PASSWORD
 from app.pages import BUNDLE, routes
+from tests.app import test_server
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
 
@@ -95,35 +97,10 @@ async def answer_instruments(_: Request) -> Response:
     return JSONResponse([{"name": "Titan Krios"}])
 
 
-async def answer_me(request: Request) -> Response:
-    email = request.cookies.get("session")
-    return JSONResponse({"email": email}) if email else JSONResponse({"detail": "Unauthorized"}, 401)
-
-
-async def answer_login(request: Request) -> Response:
-    form = {name: values[0] for name, values in parse_qs((await request.body()).decode()).items()}
-    if form["password"] != "correct":
-        return JSONResponse({"detail": "LOGIN_BAD_CREDENTIALS"}, 400)
-    response = Response(status_code=204)
-    response.set_cookie("session", form["username"], httponly=True, samesite="lax")
-    return response
-
-
-async def answer_logout(_: Request) -> Response:
-    response = Response(status_code=204)
-    response.delete_cookie("session")
-    return response
-
-
 STUBS = [
     Route("/graphql", answer_graphql, methods=["POST"]),
     Route("/openapi.json", answer_openapi),
     Route("/api/instruments", answer_instruments),
-]
-ACCOUNTS = [
-    Route("/users/me", answer_me),
-    Route("/auth/cookie/login", answer_login, methods=["POST"]),
-    Route("/auth/cookie/logout", answer_logout, methods=["POST"]),
 ]
 
 
@@ -267,7 +244,7 @@ def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
 @pytest.fixture(scope="module")
 def server() -> Iterator[str]:
-    with serving(Starlette(routes=[*STUBS, *ACCOUNTS, *routes()])) as address:
+    with serving(Starlette(routes=[*STUBS, *routes()])) as address:
         yield address
 
 
@@ -310,46 +287,146 @@ def test_redoc_shows_the_operations_and_finds_them(tab: Tab, server: str, path: 
     assert_quiet(tab, server)
 
 
-SIGNED_OUT = "/users/me)"  # the browser itself reports the 401 which says that nobody is signed in
+RUN = ".graphiql-execute-button"
+ANSWER = "document.querySelector('.graphiql-response').innerText.replaceAll('\\u00a0', ' ')"
 
 
-def run_example(tab: Tab) -> None:
+@pytest.fixture(scope="module")
+def demo(tmp_path_factory: pytest.TempPathFactory, browser: str) -> Iterator[str]:
+    """The whole server with its samples, of which the first were harvested."""
+    with test_server.serving(tmp_path_factory.mktemp("demo"), "--demo") as server:
+        yield server.address
+
+
+@pytest.fixture
+def explorer(tab: Tab, demo: str) -> Tab:
+    """As nobody has used it: it remembers the tabs."""
+    tab.open(f"{demo}/start")
+    tab.run("localStorage.clear()")
+    tab.open(f"{demo}/graphiql")
     tab.until("document.querySelector('.graphiql-query-editor .view-lines')?.innerText.includes('checksumVerified')")
-    tab.click(".graphiql-execute-button")
-    tab.until("document.querySelector('.graphiql-response').innerText.includes('run-0042.tif')")
+    return tab
 
 
-def test_graphiql_runs_its_example_query(tab: Tab, server: str) -> None:
-    tab.open(f"{server}/graphiql")
-    run_example(tab)
-    assert_quiet(tab, server, SIGNED_OUT)
-
-
-def test_a_person_signs_in_and_out(tab: Tab, server: str) -> None:
-    tab.open(f"{server}/graphiql")
-    tab.until("document.querySelector('.account form')")
-    sign_in(tab, "wrong")
-    tab.until("document.querySelector('.account [role=alert]')?.innerText.startsWith('No active account')")
-    sign_in(tab, "correct")
-    tab.until("document.querySelector('.account')?.innerText.includes('Signed in as ada@example.org')")
-    tab.click(".account button")
-    tab.until("document.querySelector('.account form')")
-    assert_quiet(tab, server, SIGNED_OUT, "/auth/cookie/login)")
-
-
-def sign_in(tab: Tab, password: str) -> None:
+def submit(tab: Tab, form: str, **fields: str) -> None:
     tab.run("document.querySelector('.account').open = true")
-    for field, text in (("username", "ada@example.org"), ("password", password)):
-        tab.run(f"document.querySelector('.account [name={field}]').value = '{text}'")
-    tab.run("document.querySelector('.account form').requestSubmit()")
+    for name, text in fields.items():
+        tab.run(f"document.querySelector('.{form} [name={name}]').value = {json.dumps(text)}")
+    tab.run(f"document.querySelector('.{form}').requestSubmit()")
 
 
-def test_graphiql_works_where_there_are_no_accounts(tab: Tab, browser: str) -> None:
-    with serving(Starlette(routes=[*STUBS, *routes()])) as server:
-        tab.open(f"{server}/graphiql")
-        run_example(tab)
-        assert tab.run("document.querySelector('.account')") is None
-        assert_quiet(tab, server, "/users/me)")
+def sign_in(tab: Tab) -> None:
+    submit(tab, "by-password", username=EMAIL, password=PASSWORD)
+    tab.until(f"document.querySelector('.account')?.innerText.includes('Signed in as {EMAIL}')")
+
+
+def go_to(tab: Tab, example: str) -> None:
+    tab.run(f"[...document.querySelectorAll('.graphiql-tab-button')].find(each => each.innerText === '{example}').click()")
+    tab.until(f"document.querySelector('.graphiql-query-editor .view-lines')?.innerText.includes('{example}')")
+    time.sleep(1)  # GraphiQL finds out the operation's name a moment later, and nothing on the page shows that it has
+
+
+def run_with_filled_variable(tab: Tab, example: str) -> None:
+    go_to(tab, example)
+    filled = "/[0-9a-f]{8}-[0-9a-f]{4}/.test(document.querySelector('.graphiql-editor-tool .view-lines')?.innerText)"
+    tab.until(filled)
+    tab.click(RUN)
+
+
+def test_graphiql_signs_in_and_runs_a_query_a_mutation_and_a_subscription(explorer: Tab, demo: str) -> None:
+    sign_in(explorer)
+    explorer.click(RUN)
+    explorer.until(f"{ANSWER}.includes('Bruker Avance NMR 500')")
+    run_with_filled_variable(explorer, "HarvestNow")
+    explorer.until(f"{ANSWER}.includes('runId')")
+    run_with_filled_variable(explorer, "FollowHarvest")
+    explorer.until(f"{ANSWER}.includes('SUCCEEDED') || {ANSWER}.includes('SKIPPED')")
+    assert_quiet(explorer, demo)
+
+
+def test_every_example_runs(explorer: Tab, demo: str) -> None:
+    sign_in(explorer)
+    names = explorer.run("[...document.querySelectorAll('.graphiql-tab-button')].map(each => each.innerText)")
+    assert names == ["Instruments", "NewestHarvests", "HarvestNow", "FollowHarvest"]
+    go_to(explorer, "NewestHarvests")
+    explorer.click(RUN)
+    explorer.until(f"{ANSWER}.includes('totalCount')")
+    assert "errors" not in explorer.run(ANSWER)
+    assert_quiet(explorer, demo)
+
+
+def test_a_sign_in_lasts_as_long_as_the_tab_and_ends_on_demand(explorer: Tab, demo: str) -> None:
+    sign_in(explorer)
+    token = explorer.run("JSON.parse(sessionStorage.getItem('switchyard-session')).token")
+    assert token not in str(explorer.run("JSON.stringify({...localStorage}) + document.cookie"))
+    explorer.open(f"{demo}/graphiql")
+    explorer.until(f"document.querySelector('.account')?.innerText.includes('Signed in as {EMAIL}')")
+    explorer.click(".account button")
+    explorer.until("document.querySelector('.account form') && sessionStorage.length === 0")
+    end = time.monotonic() + PATIENCE
+    while httpx.get(f"{demo}/users/me", headers={"Authorization": f"Bearer {token}"}).status_code != 401:
+        assert time.monotonic() < end, "the token outlived its sign-out"
+        time.sleep(0.1)
+    assert_quiet(explorer, demo)
+
+
+def test_a_wrong_password_and_a_wrong_token_are_explained(explorer: Tab, demo: str) -> None:
+    submit(explorer, "by-password", username=EMAIL, password="wrong horse")
+    explorer.until("document.querySelector('.account [role=alert]')?.innerText.startsWith('No active account')")
+    submit(explorer, "by-token", token="wrong")
+    explorer.until("document.querySelector('.account [role=alert]')?.innerText.startsWith('The server does not know')")
+    assert_quiet(explorer, demo, "/auth/jwt/login)", "/users/me)")
+
+
+def test_a_token_is_pasted(explorer: Tab, demo: str) -> None:
+    """Signing out only forgets it."""
+    login = {"username": EMAIL, "password": PASSWORD}
+    token = httpx.post(f"{demo}/auth/jwt/login", data=login).json()["access_token"]
+    submit(explorer, "by-token", token=f" {token} ")
+    explorer.until(f"document.querySelector('.account')?.innerText.includes('Signed in as {EMAIL}')")
+    explorer.click(".account button")
+    explorer.until("document.querySelector('.account form')")
+    assert httpx.get(f"{demo}/users/me", headers={"Authorization": f"Bearer {token}"}).status_code == 200
+    assert_quiet(explorer, demo)
+
+
+def test_a_header_of_the_editor_goes_along_and_counts_more_than_the_sign_in(explorer: Tab, demo: str) -> None:
+    sign_in(explorer)
+    explorer.run("[...document.querySelectorAll('.graphiql-editor-tools button')].find(b => b.innerText === 'Headers').click()")
+    explorer.run(
+        "document.querySelectorAll('.graphiql-editor-tool .native-edit-context, .graphiql-editor-tool textarea')[1].focus()"
+    )
+    explorer.call("Input.insertText", text='{"authorization": "Bearer nobody"}')
+    explorer.click(RUN)
+    explorer.until(f"{ANSWER}.includes('errors')")
+    assert_quiet(explorer, demo)
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_graphiql_is_as_light_or_dark_as_the_system(tab: Tab, server: str, scheme: str) -> None:
+    tab.call("Emulation.setEmulatedMedia", features=[{"name": "prefers-color-scheme", "value": scheme}])
+    tab.open(f"{server}/graphiql")
+    tab.until("document.querySelector('.graphiql-container')")
+    brightness = "getComputedStyle(document.querySelector('.graphiql-container')).backgroundColor.match(/\\d+/)[0]"
+    tab.until(f"{brightness} {'<' if scheme == 'dark' else '>'} 127")
+    assert_quiet(tab, server)
+
+
+def test_the_explorer_builds_a_query(explorer: Tab, demo: str) -> None:
+    explorer.click('[aria-label*="GraphiQL Explorer"]')
+    explorer.until("document.querySelector('.graphiql-explorer-root')?.innerText.includes('harvestRuns')")
+    assert_quiet(explorer, demo)
+
+
+def test_the_start_page_leads_to_the_explorer(tab: Tab, demo: str) -> None:
+    tab.open(f"{demo}/")
+    tab.click('nav a[href="/start"]')
+    tab.until("document.body?.innerText.includes('The server is ready')")
+    tab.click('a[href="/graphiql"]')
+    tab.until("document.querySelector('.graphiql-query-editor .view-lines')")
+    tab.click('.corner a[href="/start"]')
+    tab.until("document.body?.innerText.includes('Try it in a terminal')")
+    assert_quiet(tab, demo)
 
 
 def test_the_plain_query_page_runs_a_query(tab: Tab, plain_server: str) -> None:

@@ -6,23 +6,21 @@ import { createRoot } from 'react-dom/client';
 import 'graphiql/style.css';
 import '@graphiql/plugin-explorer/style.css';
 import { Account } from './account.jsx';
-import example from './example.graphql?raw';
+import { examples, Fill } from './examples.jsx';
+import { fetcher } from './session.js';
 import './page.css';
 import './graphiql.css';
-
-// Row streams have no socket to come by yet: the server says so in its answer.
-async function fetcher(asked, options) {
-  const headers = { 'Content-Type': 'application/json', ...options?.headers };
-  const reply = await fetch('/graphql', { method: 'POST', credentials: 'same-origin', headers, body: JSON.stringify(asked) });
-  return reply.json();
-}
 
 const plugins = [HISTORY_PLUGIN, explorerPlugin({ showAttribution: false })];
 
 createRoot(document.getElementById('page')).render(
-  <GraphiQL fetcher={fetcher} plugins={plugins} defaultQuery={example}>
+  <GraphiQL fetcher={fetcher} plugins={plugins} defaultTabs={examples} defaultEditorToolsVisibility="variables" isHeadersEditorEnabled>
     <GraphiQL.Logo>
-      <Account />
+      <div className="corner">
+        <a href="/start">Start</a>
+        <Account />
+        <Fill />
+      </div>
     </GraphiQL.Logo>
   </GraphiQL>,
 );
