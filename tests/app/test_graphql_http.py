@@ -806,6 +806,6 @@ async def test_a_change_that_ran_out_of_time_is_not_made(hurried_store, monkeypa
     assert told(reply) == (504, JSON, refusal(LATE, "TIMEOUT"))
     monkeypatch.undo()
     assert await hurried_store.admin.ask("{ instruments { totalCount } }") == {"data": {"instruments": {"totalCount": 0}}}
-    async with asyncio.timeout(20):  # and nobody holds the writer's turn; half a second may be too short on a busy machine
-        while told(await post(hurried_store.admin, {"query": CREATE, "variables": {"input": new}}))[0] != 200:
-            pass
+    object.__setattr__(hurried_store.parts.contexts, "time_limit", 60)  # a busy disk may take longer than half a second
+    created = await hurried_store.admin.ask(CREATE, {"input": new})  # and nobody holds the writer's turn
+    assert "errors" not in created
