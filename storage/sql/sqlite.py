@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import os
 import sqlite3
-from collections.abc import AsyncGenerator, Coroutine, Sequence
+from collections.abc import AsyncGenerator, Callable, Coroutine, Sequence
 from contextlib import AbstractAsyncContextManager
 from functools import partial
 from pathlib import Path
@@ -109,22 +109,50 @@ class SqliteDatabase(Database):
         await self.engine.dispose()
 
 
+class _Call:
+    """What a connection's thread is asked to do, and need not when nobody waits for it any more."""
+
+    def __init__(self, function: Callable[[], Any]) -> None:
+        self._function = function
+        self.running = self.dropped = False
+
+    def __call__(self) -> Any:
+        self.running = True  # before it looks: whoever drops it sees that it runs, or it sees that it was dropped
+        try:
+            return None if self.dropped else self._function()
+        finally:
+            self.running = False
+
+
 class _Interruptible(aiosqlite.Connection):
     """Ends the statement that is cancelled: its thread would go on for nobody, and whoever comes next would wait for it."""
 
     @classmethod
     def connect(cls, path: str, **options: Any) -> _Interruptible:
         """To be awaited, like what `aiosqlite.connect` returns."""
-        connection = cls(partial(sqlite3.connect, path, **options), iter_chunk_size=64)
+        connection = cls(partial(sqlite3.connect, path, factory=_LettingGo, **options), iter_chunk_size=64)
         connection._thread.daemon = True  # as SQLAlchemy has it
         return connection
 
     async def _execute(self, fn: Any, *args: Any, **kwargs: Any) -> Any:
+        call = _Call(partial(fn, *args, **kwargs))
         try:
-            return await super()._execute(fn, *args, **kwargs)  # type: ignore[no-untyped-call]  # through which all of them go
+            return await super()._execute(call)  # type: ignore[no-untyped-call]  # through which all of them go
         except asyncio.CancelledError:
-            await self.interrupt()
+            call.dropped = True
+            while call.running:  # an interrupt is lost on a statement that has not quite begun
+                await self.interrupt()
+                await asyncio.sleep(0.001)
             raise
+
+
+class _LettingGo(sqlite3.Connection):
+    """Ends its transaction when it is closed: SQLite keeps that, and its locks, for as long as any cursor of it is left."""
+
+    def close(self) -> None:
+        with contextlib.suppress(sqlite3.Error):  # closing ends what a broken store does not
+            self.rollback()
+        super().close()
 
 
 def _create(path: Path) -> None:

@@ -6,7 +6,7 @@ import asyncio
 from uuid import uuid4
 
 import pytest
-from sqlalchemy import func, insert, select
+from sqlalchemy import func, insert, select, text
 from sqlalchemy.exc import IntegrityError
 
 from core.errors import InvalidInput, Unavailable
@@ -154,16 +154,38 @@ async def test_reads_cannot_write(database):
         await database.fetch("DELETE FROM groups", [])
 
 
+ENDLESS = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i % 7 + 1 FROM n) SELECT count(*) FROM n"
+
+
 async def test_a_cancelled_read_ends_and_gives_its_connection_back(database):
-    endless = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i % 7 + 1 FROM n) SELECT count(*) FROM n"
     for _ in range(9):  # more than there are reading connections
-        task = asyncio.create_task(database.fetch(endless, []))
+        task = asyncio.create_task(database.fetch(ENDLESS, []))
         await asyncio.sleep(0.05)
         task.cancel()
         with pytest.raises(asyncio.CancelledError):
             await task
     async with asyncio.timeout(20):
         assert await database.fetch("SELECT 1", []) == [(1,)]
+
+
+async def test_a_cancelled_change_lets_go_of_the_store_at_once(database, other):
+    """At whatever moment it was cancelled, and although somebody still looks at how it ended."""
+    endings = []
+
+    async def change(name: str) -> None:
+        async with database.transaction() as tx:
+            await tx.insert(groups, **group(name))
+            await tx.scalar(text(ENDLESS))
+
+    for moment in range(60):
+        task = asyncio.create_task(change(f"cancelled {moment}"))
+        await asyncio.sleep(moment / 4000)
+        task.cancel()
+        async with asyncio.timeout(5):
+            endings += await asyncio.gather(task, return_exceptions=True)
+            await write(other, group(f"next {moment}"))
+    assert {type(ending) for ending in endings} == {asyncio.CancelledError}
+    assert sorted(await names(database)) == sorted(f"next {moment}" for moment in range(60))
 
 
 # --- a store that is down ----------------------------------------------------------------------------------------------
