@@ -29,7 +29,7 @@ _EVERYONE = frozenset({ADMIN, USER})
 _ADMINS = frozenset({ADMIN})
 
 _RULES: dict[str, dict[str, dict[Verb, frozenset[str]]]] = {
-    # Contract streamweave §3–§6 and §9: management is for admins; the two lists that user pages read are for every member.
+    # Contract streamweave §3–§7, §9 and §10: management is for admins; the two lists that user pages read are for every member.
     INSTRUMENTS: {
         "instrument": {verb: _EVERYONE if verb is Verb.LIST else _ADMINS for verb in Verb},
         "storage location": {verb: _EVERYONE if verb is Verb.LIST else _ADMINS for verb in Verb},
@@ -40,6 +40,19 @@ _RULES: dict[str, dict[str, dict[Verb, frozenset[str]]]] = {
         "configuration": {Verb.READ: _ADMINS},
         "file": {Verb.LIST: _EVERYONE, Verb.READ: _EVERYONE},
         "transfer": {Verb.LIST: _EVERYONE, Verb.READ: _EVERYONE},
+        "hook": dict.fromkeys(Verb, _ADMINS),
+        "group": dict.fromkeys(Verb, _ADMINS),
+        "project": dict.fromkeys(Verb, _ADMINS),
+        "grant": dict.fromkeys(Verb, _ADMINS),
+        "instrument access": dict.fromkeys(Verb, _ADMINS),
+        "instrument request": {
+            Verb.LIST: _EVERYONE,
+            Verb.READ: _EVERYONE,
+            Verb.CREATE: _EVERYONE,
+            Verb.UPDATE: _ADMINS,
+        },
+        "notification": {Verb.LIST: _EVERYONE, Verb.READ: _EVERYONE, Verb.UPDATE: _EVERYONE},
+        "audit log": {Verb.LIST: _ADMINS},
         "account": {Verb.READ: _EVERYONE, Verb.UPDATE: _EVERYONE},
         "user": dict.fromkeys(Verb, _ADMINS),
     },

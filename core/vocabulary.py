@@ -83,6 +83,22 @@ class GranteeType(StrEnum):
     PROJECT = "project"
 
 
+class RequestStatus(StrEnum):
+    """What became of the wish for an instrument."""
+
+    PENDING = "pending"
+    APPROVED = "approved"
+    REJECTED = "rejected"
+
+
+class NotificationType(StrEnum):
+    """What somebody is told of."""
+
+    INSTRUMENT_REQUEST_SUBMITTED = "instrument_request_submitted"
+    INSTRUMENT_REQUEST_APPROVED = "instrument_request_approved"
+    INSTRUMENT_REQUEST_REJECTED = "instrument_request_rejected"
+
+
 class Role(StrEnum):
     """A member's role in the instruments domain."""
 

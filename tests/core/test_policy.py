@@ -13,7 +13,7 @@ from core.vocabulary import Access
 
 KEY = UUID(int=1)
 
-# Contract streamweave §3-§6 and §9. What is not listed here is denied.
+# Contract streamweave §3-§7, §9 and §10. What is not listed here is denied.
 EVERYONE = {
     ("instrument", Verb.LIST),
     ("storage location", Verb.LIST),
@@ -23,8 +23,25 @@ EVERYONE = {
     ("transfer", Verb.READ),
     ("account", Verb.READ),
     ("account", Verb.UPDATE),
+    ("instrument request", Verb.LIST),
+    ("instrument request", Verb.READ),
+    ("instrument request", Verb.CREATE),
+    ("notification", Verb.LIST),
+    ("notification", Verb.READ),
+    ("notification", Verb.UPDATE),
 }
-MANAGED = ("instrument", "storage location", "service account", "schedule", "user")
+MANAGED = (
+    "instrument",
+    "storage location",
+    "service account",
+    "schedule",
+    "hook",
+    "group",
+    "project",
+    "grant",
+    "instrument access",
+    "user",
+)
 ADMINS = (
     EVERYONE
     | {(kind, verb) for kind in MANAGED for verb in Verb}
@@ -33,9 +50,11 @@ ADMINS = (
         ("harvest run", Verb.LIST),
         ("harvest run", Verb.READ),
         ("configuration", Verb.READ),
+        ("instrument request", Verb.UPDATE),
+        ("audit log", Verb.LIST),
     }
 )
-RESOURCES = sorted({kind for kind, _ in ADMINS} | set(_RULES[INSTRUMENTS]) | {"group", "nothing"})
+RESOURCES = sorted({kind for kind, _ in ADMINS} | set(_RULES[INSTRUMENTS]) | {"nothing"})
 
 
 def principal(role: str, domain: str = INSTRUMENTS) -> Principal:

@@ -10,7 +10,9 @@ from core.vocabulary import (
     GranteeType,
     HookImplementation,
     HookTrigger,
+    NotificationType,
     PersistentIdType,
+    RequestStatus,
     StorageType,
     TransferAdapter,
     TransferStatus,
@@ -178,6 +180,7 @@ groups = Table(
     Column("description", text()),
     *created_and_updated(),
     soft_deletion(),
+    Index("ix_groups_created_at_id", "created_at", "id"),
 )
 
 group_members = Table(
@@ -196,6 +199,7 @@ projects = Table(
     Column("description", text()),
     *created_and_updated(),
     soft_deletion(),
+    Index("ix_projects_created_at_id", "created_at", "id"),
 )
 
 project_members = Table(
@@ -208,4 +212,36 @@ project_members = Table(
     Column("created_at", TimeColumn(), nullable=False),
     UniqueConstraint("project_id", "member_type", "member_id"),
     Index("ix_project_members_member_type_member_id", "member_type", "member_id", "project_id"),
+)
+
+instrument_requests = Table(
+    "instrument_requests",
+    metadata,
+    key(),
+    Column("requester_id", UuidColumn(), ForeignKey("users.id", ondelete="CASCADE"), nullable=False),
+    Column("name", text(255), nullable=False),
+    Column("location", text(255), nullable=False),
+    Column("harvest_frequency", text(255), nullable=False),
+    Column("justification", text(), nullable=False),
+    Column("description", text()),
+    Column("status", EnumColumn(RequestStatus), nullable=False),
+    Column("admin_notes", text()),
+    *created_and_updated(),
+    Index("ix_instrument_requests_created_at_id", "created_at", "id"),
+    Index("ix_instrument_requests_requester_id_created_at_id", "requester_id", "created_at", "id"),
+)
+
+notifications = Table(
+    "notifications",
+    metadata,
+    key(),
+    Column("recipient_id", UuidColumn(), ForeignKey("users.id", ondelete="CASCADE"), nullable=False),
+    Column("type", EnumColumn(NotificationType), nullable=False),
+    Column("title", text(255), nullable=False),
+    Column("message", text(), nullable=False),
+    Column("link", text(1024)),
+    Column("read", Boolean, nullable=False),
+    Column("dismissed_at", TimeColumn()),
+    Column("created_at", TimeColumn(), nullable=False),
+    Index("ix_notifications_recipient_id_read_created_at_id", "recipient_id", "read", "created_at", "id"),
 )

@@ -72,7 +72,9 @@ audit_log = Table(
     Column("actor_email", text(320)),
     Column("changes", JsonColumn()),
     Column("created_at", TimeColumn(), nullable=False),
+    Index("ix_audit_log_domain_number", "domain", "number"),
     Index("ix_audit_log_domain_entity_type_number", "domain", "entity_type", "number"),
+    Index("ix_audit_log_domain_actor_id_number", "domain", "actor_id", "number"),
 )
 
 idempotency_keys = Table(
