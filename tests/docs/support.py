@@ -15,11 +15,12 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from threading import Timer
+from types import MappingProxyType
 
 import httpx
 import pytest
@@ -31,6 +32,7 @@ DOCUMENTS = [*sorted(ROOT.glob("*.md")), *sorted(ROOT.glob("docs/**/*.md"))]
 ADDRESS = "http://127.0.0.1:8000"
 ADMIN = {"username": "admin@example.org", "password": "switchyard-demo"}
 PATIENCE = 60
+NO_SETTINGS: Mapping[str, str] = MappingProxyType({})
 
 
 # --- reading -----------------------------------------------------------------------------------------------------------
@@ -213,7 +215,7 @@ def follow(path: Path, folder: Path, address: str, *, source: Path = ROOT) -> in
 
 
 @contextmanager
-def demo_server(folder: Path, *, source: Path = ROOT) -> Iterator[str]:
+def demo_server(folder: Path, *, source: Path = ROOT, settings: Mapping[str, str] = NO_SETTINGS) -> Iterator[str]:
     """`make demo` in a folder of its own, after its first harvests; its address."""
     (folder / ".venv").symlink_to(Path(sys.executable).parent.parent, target_is_directory=True)
     with socket.socket() as free:
@@ -223,7 +225,7 @@ def demo_server(folder: Path, *, source: Path = ROOT) -> Iterator[str]:
     # Not the installed command: the program may be a copy, which is found in the working folder or on this path.
     command = [sys.executable, "-m", "app.cli", "serve", "--demo", "--data-dir", "data/demo", "--port", str(port)]
     with (folder / "log").open("wb") as log:
-        server = subprocess.Popen(command, cwd=folder, env=_environment(source), stdout=log, stderr=log)
+        server = subprocess.Popen(command, cwd=folder, env=_environment(source) | settings, stdout=log, stderr=log)
     try:
         _wait_until_harvested(address, server, folder / "log")
         yield address
