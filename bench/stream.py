@@ -210,7 +210,7 @@ def _ask(client: subprocess.Popen[bytes]) -> float:
 
 
 async def _serve_by_hand() -> None:
-    settings = Settings(_env_file=None)  # type: ignore[call-arg]
+    settings = Settings(_env_file=None)  # type: ignore[call-arg]  # pydantic-settings takes it
     database = await open_database(settings.url)
     app = handwritten.application(database, handwritten.verify_with_pyjwt(settings))
     with socket.create_server(("127.0.0.1", 0)) as listener:

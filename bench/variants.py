@@ -160,7 +160,7 @@ async def statements(parts: Parts, call: Call) -> int:
         count += 1
         return await fetch(text, values)
 
-    parts.database.fetch = counting  # type: ignore[method-assign]
+    parts.database.fetch = counting  # type: ignore[method-assign]  # until the call has ended
     try:
         await call()
     finally:

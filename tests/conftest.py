@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-import asyncio
+import logging
+import shutil
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass, field
@@ -14,24 +15,23 @@ from uuid import UUID, uuid4
 import httpx
 import pytest
 import pytest_asyncio
-from pwdlib.hashers.argon2 import Argon2Hasher
 from starlette.types import ASGIApp
 
-from app.passwords import HashedPasswords
-from app.server import application
+from app.observability import not_logged_yet
+from app.server import settle_garbage_collector
 from app.settings import Settings, documented
-from app.wiring import Parts, assemble
+from app.wiring import Parts
 from core.clock import utc_now
 from core.identity import INSTRUMENTS
 from core.secrets import Secret
-from storage.sql.migrate import migrate
+from storage.sql.database import Database
 from storage.sql.opening import open_database
 from storage.sql.tables import memberships, users
-from tests.postgres import drop_template
+from tests.postgres import BOTH, cloned, drop_template
+from tests.sharing import empty_database, start
 
 ONE_LOOP = tuple(Path(__file__).parent / folder for folder in ("app", "schema"))
 PASSWORD = "correct horse"
-CHEAP = Argon2Hasher(time_cost=1, memory_cost=8, parallelism=1)
 UNHURRIED = {"SWITCHYARD_RATE": 10**6, "SWITCHYARD_RATE_PER_ADDRESS": 10**6}
 """Tests are faster than clients."""
 
@@ -42,6 +42,11 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         shares = {"world", "assembled"} & set(getattr(item, "fixturenames", ()))
         if shares and item.path.parent in ONE_LOOP and iscoroutinefunction(getattr(item, "function", None)):
             item.add_marker(pytest.mark.asyncio(loop_scope="session"), append=False)
+
+
+def pytest_collection_finish() -> None:
+    """What was imported lives for ever: it is left out of the many collections to come, as in the server."""
+    settle_garbage_collector()
 
 
 @dataclass
@@ -103,10 +108,9 @@ async def _assembled(folder: Path, **settings: Any) -> AsyncIterator[World]:
         for setting in documented():
             for name in setting.names:
                 patch.delenv(name, raising=False)
-        patch.setattr("app.wiring.HashedPasswords", lambda **options: HashedPasswords(CHEAP, **options))
-        parts = await assemble(Settings(_env_file=None, SWITCHYARD_DATA_DIR=folder, **(UNHURRIED | settings)))
+        chosen = Settings(_env_file=None, SWITCHYARD_DATA_DIR=folder, **(UNHURRIED | settings))
+    parts, app = await start(chosen)
     try:
-        app = application(parts)
         nobody = Caller(app)
         world = World(parts, app, nobody, nobody, nobody)
         world.admin = await world.person("ada@example.org", "admin")
@@ -133,19 +137,47 @@ async def world(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[World
 def migrated(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """An empty database at the newest revision, to be copied: migrating takes long."""
     path = tmp_path_factory.mktemp("template") / "switchyard.db"
-
-    async def prepare() -> None:
-        database = await open_database(f"sqlite+aiosqlite:///{path}")
-        await migrate(database)
-        await database.close()
-
-    asyncio.run(prepare())
+    path.write_bytes(empty_database())
     return path
 
 
+@pytest.fixture(params=BOTH)
+def database_url(request: pytest.FixtureRequest, migrated: Path, tmp_path: Path) -> Iterator[str]:
+    """A fresh, migrated database of each kind."""
+    if request.param == "sqlite":
+        yield f"sqlite+aiosqlite:///{shutil.copy(migrated, tmp_path / 'switchyard.db')}"
+        return
+    with cloned() as url:
+        yield url
+
+
 @pytest.fixture
-def environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> pytest.MonkeyPatch:
-    """No setting is set, and no `.env` lies about."""
+async def database(database_url: str) -> AsyncIterator[Database]:
+    database = await open_database(database_url)
+    yield database
+    await database.close()
+
+
+@pytest.fixture
+def root_logger() -> Iterator[logging.Logger]:
+    """Logging is left as it was: what a test logs to is closed with the test."""
+    root = logging.getLogger()
+    handlers, level = root.handlers[:], root.level
+    switches = {name: getattr(logging, name) for name in ("_srcfile", "logThreads", "logProcesses", "logMultiprocessing")}
+    quiet = {name: logging.getLogger(name).level for name in ("aiosqlite", "sqlalchemy.engine", "alembic", "uvicorn.access")}
+    yield root
+    root.handlers[:] = handlers
+    root.setLevel(level)
+    for name, before in switches.items():
+        setattr(logging, name, before)
+    for name, before in quiet.items():
+        logging.getLogger(name).setLevel(before)
+    logging.getLogger("uvicorn.error").removeFilter(not_logged_yet)
+
+
+@pytest.fixture
+def environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, root_logger: logging.Logger) -> pytest.MonkeyPatch:
+    """No setting is set, no `.env` lies about, and commands may log as they like."""
     for setting in documented():
         for name in setting.names:
             monkeypatch.delenv(name, raising=False)

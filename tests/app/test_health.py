@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import shutil
 import signal
 import threading
 import time
@@ -18,27 +17,7 @@ import app.health as health
 from app.health import Answer, Check, CheckError, Drain, Readiness, aside, checks_of, free_space
 from app.settings import Settings
 from core.errors import Unavailable
-from storage.sql.opening import open_database
 from tests.app.test_server import serving
-from tests.postgres import BOTH, cloned
-
-
-@pytest.fixture(params=BOTH)
-def url(request, migrated, tmp_path):
-    if request.param == "sqlite":
-        (tmp_path / "data").mkdir(exist_ok=True)
-        shutil.copy(migrated, tmp_path / "data" / "switchyard.db")
-        yield f"sqlite+aiosqlite:///{tmp_path}/data/switchyard.db"
-    else:
-        with cloned() as url:
-            yield url
-
-
-@pytest.fixture
-async def database(url):
-    database = await open_database(url)
-    yield database
-    await database.close()
 
 
 @pytest.fixture

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import shutil
 from datetime import timedelta
 from typing import Any, ClassVar
 from uuid import uuid4
@@ -20,9 +19,7 @@ from app.observability import Exchange
 from core.clock import utc_now
 from core.errors import Unavailable
 from core.vocabulary import RunState
-from storage.sql.opening import open_database
 from storage.sql.tables import runs
-from tests.postgres import BOTH, cloned
 
 pytestmark = pytest.mark.slow  # an application of its own for each
 
@@ -211,23 +208,6 @@ async def test_a_busy_server_still_tells(assembled, monkeypatch):
 
 
 # --- what the database says --------------------------------------------------------------------------------------------
-
-
-@pytest.fixture(params=BOTH)
-def url(request, migrated, tmp_path):
-    if request.param == "sqlite":
-        shutil.copy(migrated, tmp_path / "switchyard.db")
-        yield f"sqlite+aiosqlite:///{tmp_path}/switchyard.db"
-    else:
-        with cloned() as url:
-            yield url
-
-
-@pytest.fixture
-async def database(url):
-    database = await open_database(url)
-    yield database
-    await database.close()
 
 
 async def add(database, state: RunState, **values: Any) -> None:

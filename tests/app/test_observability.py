@@ -20,7 +20,6 @@ from app.observability import (
     RequestLog,
     configure_logging,
     exchange_of,
-    not_logged_yet,
     printable,
     refusal,
     request_id_of,
@@ -33,22 +32,8 @@ from storage.sql.opening import open_database
 from storage.sql.tables import runs
 
 
-@pytest.fixture
-def root():
-    """Leaves logging as it was."""
-    root = logging.getLogger()
-    handlers, level = root.handlers[:], root.level
-    quiet = {name: logging.getLogger(name).level for name in ("aiosqlite", "sqlalchemy.engine", "alembic", "uvicorn.access")}
-    yield root
-    root.handlers[:] = handlers
-    root.setLevel(level)
-    for name, before in quiet.items():
-        logging.getLogger(name).setLevel(before)
-    logging.getLogger("uvicorn.error").removeFilter(not_logged_yet)
-
-
-def test_one_line_on_standard_error(root, capsys):
-    root.handlers.clear()
+def test_one_line_on_standard_error(root_logger, capsys):
+    root_logger.handlers.clear()
     configure_logging("info")
     logging.getLogger("switchyard").info("hello")
     logging.getLogger("switchyard").debug("not this")
@@ -58,16 +43,16 @@ def test_one_line_on_standard_error(root, capsys):
 
 
 @pytest.mark.parametrize("name", ["aiosqlite", "sqlalchemy.engine.Engine"])
-def test_statements_and_their_values_are_not_logged_even_when_debugging(root, name):
-    root.handlers.clear()
+def test_statements_and_their_values_are_not_logged_even_when_debugging(root_logger, name):
+    root_logger.handlers.clear()
     configure_logging("debug")
     assert not logging.getLogger(name).isEnabledFor(logging.INFO)
     assert logging.getLogger("switchyard").isEnabledFor(logging.DEBUG)
 
 
-def test_what_cut_a_reply_is_not_logged_again(root, caplog):
+def test_what_cut_a_reply_is_not_logged_again(root_logger, caplog):
     configure_logging("info")
-    root.addHandler(caplog.handler)
+    root_logger.addHandler(caplog.handler)
     server = logging.getLogger("uvicorn.error")
     server.error("Exception in ASGI application\n", exc_info=StreamCut("see error 1"))
     server.error("Exception in ASGI application\n", exc_info=RuntimeError("new"))
@@ -273,13 +258,13 @@ async def test_the_statements_of_use_cases_are_told_and_their_transactions_are_n
 
 
 @pytest.fixture
-def json_lines(root, monkeypatch):
+def json_lines(root_logger, monkeypatch):
     """Begins to log; gives what was logged, line by line."""
 
     def begin():
         stream = io.StringIO()
         monkeypatch.setattr(sys, "stderr", stream)
-        root.handlers.clear()
+        root_logger.handlers.clear()
         configure_logging("info", "json")
         monkeypatch.setattr(logging.getLogger("httpx"), "disabled", True)  # the caller's, who is here, too
         return lambda: [json.loads(line) for line in stream.getvalue().splitlines()]

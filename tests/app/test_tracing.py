@@ -178,6 +178,7 @@ async def test_other_than_requests_pass():
     assert seen == ["lifespan"]
 
 
+@pytest.mark.slow
 def test_nothing_of_it_is_imported_unless_it_is_wanted():
     program = "import sys, app.cli; print([name for name in sys.modules if name.startswith('opentelemetry')])"
     printed = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=True).stdout

@@ -18,22 +18,18 @@ from uuid import UUID, uuid4
 import httpx
 import pytest
 from jsonschema import Draft202012Validator, FormatChecker
-from pwdlib.hashers.argon2 import Argon2Hasher
 from pydantic import TypeAdapter, ValidationError
 from sqlalchemy import Table, delete, exists, insert, select
 
-from app.passwords import HashedPasswords
-from app.server import application
 from app.settings import Settings
-from app.wiring import Parts, assemble
+from app.wiring import Parts
 from core.identity import INSTRUMENTS
 from rest_compat.openapi import response_schema
 from storage.sql.tables import memberships, metadata, users
+from tests.sharing import CHEAP, start
 
 START = datetime(2026, 11, 21, 0, 29, 27, 495180, tzinfo=UTC)
 PASSWORD = "correct horse"
-CHEAP = Argon2Hasher(time_cost=1, memory_cost=8, parallelism=1)
-"""What is not about the strength of hashes need not wait for it."""
 PASSWORD_HASH = CHEAP.hash(PASSWORD)
 
 _TABLES = tuple(reversed(metadata.sorted_tables))
@@ -109,11 +105,10 @@ class World:
     parts: Parts
     clock: TickingClock
     folder: Path
-    transport: httpx.ASGITransport = field(init=False)
+    transport: httpx.ASGITransport
     _validators: dict[tuple[str, int], Draft202012Validator] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        self.transport = httpx.ASGITransport(application(self.parts))
         self._paths = self.parts.shim.openapi("Test", "1")["paths"]
 
     def anonymous(self) -> Api:
@@ -191,11 +186,9 @@ UNHURRIED = {"SWITCHYARD_RATE": 10**6, "SWITCHYARD_RATE_PER_ADDRESS": 10**6}
 async def running(folder: Path, **settings: Any) -> AsyncIterator[World]:
     """The application on an empty database in that folder."""
     clock = TickingClock()
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("app.wiring.HashedPasswords", lambda **options: HashedPasswords(CHEAP, **options))
-        parts = await assemble(Settings(_env_file=None, SWITCHYARD_DATA_DIR=folder, **UNHURRIED, **settings), clock)
+    parts, app = await start(Settings(_env_file=None, SWITCHYARD_DATA_DIR=folder, **UNHURRIED, **settings), clock)
     try:
-        yield World(parts, clock, folder)
+        yield World(parts, clock, folder, httpx.ASGITransport(app))
     finally:
         await parts.close()
 

@@ -1,13 +1,12 @@
-"""A fresh, migrated database per test; a clock that moves by hand; the rows a harvest needs."""
+"""A clock that moves by hand; the rows a harvest needs."""
 
 from __future__ import annotations
 
 import asyncio
 import os
-import shutil
 import subprocess
 import sys
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -25,9 +24,7 @@ from jobs.harvest import HarvestSettings, harvest_job, harvest_run
 from jobs.queue import Queue, enqueue
 from jobs.worker import work
 from storage.sql.database import Database
-from storage.sql.opening import open_database
 from storage.sql.tables import instruments, run_log, runs, schedules, storage_locations
-from tests.postgres import cloned
 
 REPOSITORY = Path(__file__).parents[2]
 NOON = datetime(2026, 1, 15, 12, 0, 0, tzinfo=UTC)
@@ -49,24 +46,6 @@ class ManualClock:
 @pytest.fixture
 def clock() -> ManualClock:
     return ManualClock()
-
-
-@pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.slow)])
-def database_url(request: pytest.FixtureRequest, migrated: Path, tmp_path: Path) -> Iterator[str]:
-    """A fresh, migrated database of each kind."""
-    if request.param == "sqlite":
-        shutil.copy(migrated, tmp_path / "switchyard.db")
-        yield f"sqlite+aiosqlite:///{tmp_path}/switchyard.db"
-    else:
-        with cloned() as url:
-            yield url
-
-
-@pytest.fixture
-async def database(database_url: str) -> AsyncIterator[Database]:
-    database = await open_database(database_url)
-    yield database
-    await database.close()
 
 
 @pytest.fixture

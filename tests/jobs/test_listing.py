@@ -42,6 +42,7 @@ def test_an_error_while_finding_is_passed_on():
         Listing(files())
 
 
+@pytest.mark.slow
 def test_many_files_take_little_memory():
     tracemalloc.start()
     listing = Listing(FoundFile("p" * 500, FileState(1, 1)) for _ in range(40_000))

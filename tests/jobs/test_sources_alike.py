@@ -41,7 +41,7 @@ class Place:
         return [file.path for file in self.source.discover(reasons.__setitem__)], reasons
 
 
-@pytest.fixture(params=["local", "smb"])
+@pytest.fixture(params=["local", pytest.param("smb", marks=pytest.mark.slow)])
 def place(request, tmp_path) -> Iterator[Place]:
     if request.param == "local":
         (tmp_path / "share").mkdir()

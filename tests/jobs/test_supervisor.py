@@ -7,7 +7,11 @@ import os
 import signal
 import sys
 
+import pytest
+
 from jobs.supervisor import Supervisor
+
+pytestmark = pytest.mark.slow
 
 SLEEPS = [sys.executable, "-c", "import time; time.sleep(60)"]
 

@@ -38,12 +38,14 @@ def interpolated(value: str) -> str:
     return VARIABLE.sub(lambda found: f"{found[1].lower()}0123" if found[2] == ":?" else found[3], value)
 
 
+@pytest.mark.slow
 def test_it_is_a_compose_file(tmp_path):
     assert validate(COMPOSE) == 0
     (tmp_path / "compose.yaml").write_text(TEXT.replace("depends_on:", "depend_on:"))
     assert validate(tmp_path / "compose.yaml") != 0
 
 
+@pytest.mark.slow
 def test_compose_itself_accepts_it():
     for command in (["docker", "compose"], ["docker-compose"]):
         if shutil.which(command[0]) and subprocess.run([*command, "version"], capture_output=True, check=False).returncode == 0:

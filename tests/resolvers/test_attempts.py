@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import shutil
-from collections.abc import AsyncIterator, Iterator
 from datetime import timedelta
 
 import pytest
@@ -14,30 +12,11 @@ from core.errors import RateLimited, Refused
 from core.secrets import Secret
 from resolvers.attempts import AttemptBounds
 from resolvers.instruments.sessions import login
-from storage.sql.database import Database
 from storage.sql.opening import open_database
 from storage.sql.tables import login_attempts
-from tests.postgres import cloned
 
 PER_ACCOUNT, PER_ADDRESS, WINDOW = 3, 5, timedelta(minutes=15)
 """As the fixtures have them."""
-
-
-@pytest.fixture(params=["sqlite", "postgres"])
-def url(request, migrated, tmp_path) -> Iterator[str]:
-    if request.param == "postgres":
-        with cloned() as url:
-            yield url
-    else:
-        shutil.copy(migrated, tmp_path / "switchyard.db")
-        yield f"sqlite+aiosqlite:///{tmp_path / 'switchyard.db'}"
-
-
-@pytest.fixture
-async def database(url) -> AsyncIterator[Database]:
-    database = await open_database(url)
-    yield database
-    await database.close()
 
 
 @pytest.fixture
@@ -140,11 +119,11 @@ async def test_guesses_at_the_same_time_are_counted_before_they_are_checked(atte
     assert len(passwords.verified) == PER_ACCOUNT
 
 
-async def test_several_servers_count_together(attempt, url, context):
+async def test_several_servers_count_together(attempt, database_url, context):
     """And so does one that was started again."""
     for _ in range(PER_ACCOUNT):
         await attempt("eve@example.org")
-    other = await open_database(url)
+    other = await open_database(database_url)
     try:
         ctx = context()
         ctx.sql = other

@@ -6,11 +6,13 @@ from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from enum import Enum
+from functools import cache
 from pathlib import Path
 from typing import Annotated, Any
 from uuid import UUID
 
 import httpx
+import pytest
 import strawberry
 from graphql import DocumentNode, ExecutionResult, GraphQLSchema, execute, is_enum_type, subscribe
 from starlette.requests import Request
@@ -23,6 +25,8 @@ from engine.constraints import Constraint
 from engine.operation import GRAPHQL_LEAVES, Leaves, Operation, Outcome
 from engine.scalars import JSON, SCALARS, Long
 from rest_compat.dialects.instruments import Instruments
+from rest_compat.endpoint import Endpoint
+from rest_compat.loader import load
 from rest_compat.shim import RestShim
 
 OPERATIONS = Path(__file__).parent / "operations"
@@ -335,7 +339,16 @@ def context_for(here: World) -> Callable[[Request], Any]:
 
 
 def shim(here: World, operations: Path = OPERATIONS, list_shape: str | None = None, **options: Any) -> RestShim:
-    return RestShim(FakeGraph(), operations, [Instruments(list_shape)], context_for(here), **options)
+    with pytest.MonkeyPatch.context() as patch:
+        if operations == OPERATIONS:
+            patch.setattr("rest_compat.shim.load", lambda *_: _endpoints(list_shape))
+        return RestShim(FakeGraph(), operations, [Instruments(list_shape)], context_for(here), **options)
+
+
+@cache
+def _endpoints(list_shape: str | None) -> tuple[Endpoint, ...]:
+    """They know nothing of the world, and take long to load."""
+    return load(OPERATIONS, FakeGraph(), [Instruments(list_shape)])
 
 
 def client(app: Any) -> httpx.AsyncClient:

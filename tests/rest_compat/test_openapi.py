@@ -70,7 +70,7 @@ def test_a_body_with_its_constraints(document):
     operation = document["paths"]["/api/instruments"]["post"]
     schema = {"$ref": "#/components/schemas/instruments.NewInstrument"}
     assert operation["requestBody"] == {"required": True, "content": {"application/json": {"schema": schema}}}
-    assert set(operation["responses"]) == {"201", "400", "401", "403", "404", "409", "413", "415", "422", "5XX"}
+    assert set(operation["responses"]) == {"201", "400", "401", "403", "404", "409", "413", "415", "422", "429", "5XX"}
     new = document["components"]["schemas"]["instruments.NewInstrument"]
     assert new["required"] == ["name", "cifs_host"]
     assert new["properties"]["name"] == {"type": "string", "maxLength": 8}
