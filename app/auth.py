@@ -100,17 +100,16 @@ class HttpOnlyCookie:
         return cookie[COOKIE].OutputString()
 
 
-def _holder() -> Select[str, str]:
-    """Role and email of whom a token was issued to, unless something ended it: contract streamweave §2."""
-    revoked = exists().where(revoked_tokens.c.token_id == bindparam("token_id"))
+def holder_of() -> Select[str, str]:
+    """Role and email of a member who may sign in, by `subject`."""
     return (
         select(memberships.c.role, users.c.email)
         .join(memberships, (memberships.c.user_id == users.c.id) & (memberships.c.domain == INSTRUMENTS))
-        .where(
-            users.c.id == bindparam("subject"),
-            users.c.credentials_version == bindparam("version"),
-            users.c.is_active,
-            users.c.deleted_at.is_(None),
-            ~revoked,
-        )
+        .where(users.c.id == bindparam("subject"), users.c.is_active, users.c.deleted_at.is_(None))
     )
+
+
+def _holder() -> Select[str, str]:
+    """Of whom a token was issued to, unless something ended it: contract streamweave §2."""
+    revoked = exists().where(revoked_tokens.c.token_id == bindparam("token_id"))
+    return holder_of().where(users.c.credentials_version == bindparam("version"), ~revoked)

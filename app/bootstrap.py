@@ -14,6 +14,7 @@ from core.vocabulary import Role
 from resolvers.context import Passwords
 from resolvers.instruments.accounts import add_member, email_is_taken
 from resolvers.instruments.rows import Change
+from resolvers.instruments.users import WHO_ADMINISTERS
 from storage.sql.database import Database, Transaction
 from storage.sql.tables import memberships, users
 
@@ -67,7 +68,7 @@ async def _address(transaction: Transaction, settings: FirstAdmin) -> str | None
 
 async def _there_is_no_admin(transaction: Transaction) -> bool:
     """None who can log in. Of several servers that start at once, one makes the admin."""
-    await transaction.lock("the first admin")
+    await transaction.lock(WHO_ADMINISTERS)
     active = (users.c.is_active, users.c.deleted_at.is_(None))
     admins = exists().where(
         memberships.c.user_id == users.c.id, memberships.c.domain == INSTRUMENTS, memberships.c.role == Role.ADMIN, *active

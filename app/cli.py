@@ -29,6 +29,7 @@ from app.bootstrap import CreatedAdmin, FirstAdmin, create_first_admin
 from app.demo import load_demo, prepare_demo
 from app.doctor import Finding, Level, examine
 from app.observability import configure_logging
+from app.rotation import Rotation, rotate_secrets
 from app.schema_changes import breaking, dangerous, undated
 from app.server import (
     TITLE,
@@ -49,12 +50,13 @@ from core.errors import DomainError, NotFound
 from core.identity import INSTRUMENTS
 from core.secrets import Secret
 from engine.explain import explain
-from jobs.harvest import HarvestSettings, harvest_job
+from jobs.harvest import HarvestSettings, harvest_job, store_opener
 from jobs.sources import SmbAccess, open_source
 from jobs.worker import run_worker
 from rest_compat.mistakes import DocumentErrors
 from rest_compat.shim import RestShim
 from schema.root import build_schema
+from storage.objects.opening import StorageAccess
 from storage.sql.migrate import migrate
 from storage.sql.opening import open_database
 from storage.sql.tables import memberships, users
@@ -135,9 +137,16 @@ def worker(
 async def _work(settings: Settings, parent: int | None) -> None:
     database = await open_database(settings.url)
     try:
-        harvest = HarvestSettings(allowed_roots=settings.roots, ark_naan=settings.ark_naan, ark_shoulder=settings.ark_shoulder)
-        smb = SmbAccess(keyring=keyring(settings, master_secret(settings)), answer=settings.smb_timeout)
-        job = harvest_job(harvest, source_of=partial(open_source, smb=smb))
+        harvest = HarvestSettings(
+            allowed_roots=settings.roots,
+            ark_naan=settings.ark_naan,
+            ark_shoulder=settings.ark_shoulder,
+            webhooks=settings.webhooks,
+        )
+        keys = keyring(settings, master_secret(settings))
+        smb = SmbAccess(keyring=keys, answer=settings.smb_timeout)
+        access = StorageAccess(keys, smb_answer=settings.smb_timeout, s3_answer=settings.s3_timeout)
+        job = harvest_job(harvest, source_of=partial(open_source, smb=smb), store_of=store_opener(access))
         await run_worker(database, {"harvest": job}, parent=parent, longest=settings.longest_run)
     finally:
         await database.close()
@@ -183,6 +192,24 @@ def restore(source: Annotated[Path, typer.Argument(help="A backup.")], data_dir:
         typer.echo(f"It was {header.data_dir}: instruments and storage locations still name folders there.")
     if settings.secret_key is None and not (folder / SECRET).exists():
         typer.echo("The secret key is not in the backup: set SWITCHYARD_SECRET_KEY first, or a new one is made.")
+
+
+@cli.command(name="rotate-secrets")
+def rotate_secrets_command(data_dir: DataDir = None) -> None:
+    """Seal every stored secret with the newest key; the server may run meanwhile, with the same settings."""
+    settings = _settings(data_dir)
+
+    async def work() -> Rotation:
+        database = await open_database(settings.url)
+        try:
+            return await rotate_secrets(database, keyring(settings, master_secret(settings)))
+        finally:
+            await database.close()
+
+    rotation = _async(work)
+    typer.echo(f"{rotation.sealed} secrets were sealed with the newest key.")
+    if rotation.unreadable:
+        _fail("\n  ".join(["these cannot be read with any key of the settings:", *rotation.unreadable]))
 
 
 @cli.command()

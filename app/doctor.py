@@ -18,6 +18,7 @@ from sqlalchemy import make_url, select
 from sqlalchemy.exc import DBAPIError
 
 from app.health import LEAST_FREE
+from app.mail import outbox_of
 from app.metrics import QueueGauges
 from app.pages import BUNDLE
 from app.server import is_loopback
@@ -88,6 +89,8 @@ async def examine(settings: Settings, host: str = "127.0.0.1", clock: Clock = ut
     ):
         yield finding
     async for finding in _database(settings, clock):
+        yield finding
+    async for finding in _mail(settings):
         yield finding
     yield _pages()
 
@@ -183,6 +186,24 @@ def _extras(settings: Settings) -> Iterator[Finding]:
     if settings.trusted_documents is not None and not settings.trusted_documents.exists():
         place = settings.trusted_documents
         yield _problem("documents", f"{place} is not there", "Set SWITCHYARD_TRUSTED_DOCUMENTS to where they are")
+
+
+async def _mail(settings: Settings) -> AsyncIterator[Finding]:
+    """Nothing, where no mails are sent."""
+    try:
+        outbox = outbox_of(settings)
+    except ValueError as error:
+        yield _problem("mail", str(error), "The server does not start like that; docs/operations.md has an example")
+        return
+    if not outbox.enabled:
+        return
+    reason = await outbox.greet()
+    if reason is None:
+        yield _ok("mail", f"{settings.smtp_host} lets us in")
+    else:
+        yield _problem(
+            "mail", f"{settings.smtp_host}: {reason}", "Look at SWITCHYARD_SMTP_HOST, _PORT, _TLS, _USERNAME, _PASSWORD"
+        )
 
 
 # --- folders -----------------------------------------------------------------------------------------------------------

@@ -1,7 +1,7 @@
 """GraphQL over HTTP: POST for everything, GET for queries, JSON in and out; what a client sees of an error.
 
-A POST has to be `application/json`, which no page of another origin can send without being asked first: that is the
-protection against cross-site requests.
+A POST has to be `application/json`, which no page of another origin can send without the server being asked first; or, for
+files, multipart with a header that has the same effect. That is the protection against cross-site requests.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from strawberry.utils.str_converters import to_camel_case
 
 from app.graphql_documents import Documents
 from app.graphql_request import JSON, Asked, BadRequest, from_body, from_query, preflighted
+from app.graphql_uploads import Form, Uploads, is_multipart
 from app.observability import Reporter, exchange_of, refusal, request_id_of
 from app.rates import OPERATIONS
 from core.context import Context
@@ -37,6 +38,7 @@ from core.errors import (
     TooLarge,
     Unavailable,
 )
+from core.secrets import names_secret
 from engine.errors import explain_error
 from engine.graph import Graph
 from engine.operation import Operation, Outcome
@@ -73,10 +75,11 @@ class GraphQLEndpoint:
         batch: int = 0,
         plain_get: bool = True,
         once: Once | None = None,
+        uploads: Uploads | None = None,
     ) -> None:
         self._graph, self._context_for, self._bounds = graph, context_for, bounds
         self._documents = Documents(graph, trusted)
-        self._batch, self._plain_get, self._once = batch, plain_get, once
+        self._batch, self._plain_get, self._once, self._uploads = batch, plain_get, once, uploads
 
     async def __call__(self, request: Request) -> Response:
         """Answer one request."""
@@ -101,7 +104,7 @@ class GraphQLEndpoint:
         try:
             asked = await self._asked(request)
             if isinstance(asked, list):
-                raise BadRequest(400, "a batch is not streamed: send one operation per request")  # noqa: TRY301
+                raise BadRequest(400, "a batch is not streamed: send one operation per request")  # noqa: TRY301  # told as those of reading
             return await opened(request, asked)
         except BadRequest as refusal:
             return _not_graphql(refusal, JSON)
@@ -111,10 +114,38 @@ class GraphQLEndpoint:
             return _broken(request, error, JSON)
 
     async def _answer(self, request: Request, media: str) -> Response:
+        if self._uploads is not None and request.method == "POST" and is_multipart(request):
+            async with self._uploads.form(request, self._bounds.body) as form:
+                return await self._answer_form(request, form, self._uploads, media)
         asked = await self._asked(request)
+        return await self._answered(request, await self._context_of(request, asked), asked, media)
+
+    async def _answer_form(self, request: Request, form: Form, uploads: Uploads, media: str) -> Response:
+        asked = await form.asked(self._batch)
+        ctx = await self._context_of(request, asked)
+        barred = [await self._barred(request, ctx, each) for each in (asked if isinstance(asked, list) else [asked])]
+        if all(barred):
+            bodies = [{"errors": [shown(ctx, error) for error in errors]} for errors in barred]
+            return _reply(200, bodies, JSON) if isinstance(asked, list) else _reply(_refused(media), bodies[0], media)
+        with uploads.turn():
+            await form.files()
+            return await self._answered(request, ctx, asked, media)
+
+    async def _barred(self, request: Request, ctx: Context, asked: Asked) -> list[GraphQLError]:
+        """Why the operation is not executed whatever its files hold."""
+        operation, errors = self._operation(asked, request.method)
+        if operation is not None:
+            errors = await _barred_by_itself(ctx, operation, asked)
+        if errors:
+            exchange_of(request.scope).refused = refusal(errors)
+        return errors
+
+    async def _context_of(self, request: Request, asked: Asked | list[Asked]) -> Context:
         if isinstance(asked, list):
             request.scope[OPERATIONS] = len(asked)
-        ctx = await self._context_for(request)
+        return await self._context_for(request)
+
+    async def _answered(self, request: Request, ctx: Context, asked: Asked | list[Asked], media: str) -> Response:
         answer = partial(self._executed, request, ctx, asked, media)
         if self._once is None or HEADER not in request.headers or not ctx.principals or not self._changes(asked):
             return await answer()
@@ -179,6 +210,19 @@ class GraphQLEndpoint:
         if kind is OperationType.MUTATION and method != "POST":
             raise BadRequest(405, "a mutation needs POST", Allow="POST")
         return operation, []
+
+
+async def _barred_by_itself(ctx: Context, operation: Operation, asked: Asked) -> list[GraphQLError]:
+    declared = {each.variable.name.value for each in operation.definition.variable_definitions or ()}
+    if undeclared := asked.uploads - declared:
+        return [GraphQLError(f"the map names variables that the operation does not declare: {', '.join(sorted(undeclared))}")]
+    try:
+        operation.guard(ctx)
+    except DomainError as error:
+        return [GraphQLError(error.detail, original_error=error)]
+    if operation.nodes(asked.variables) is None:
+        return (await operation.execute(ctx, asked.variables)).errors  # which executes nothing with these variables
+    return []
 
 
 # --- the media type ---------------------------------------------------------------------------------------------------
@@ -300,9 +344,20 @@ def shown(ctx: Context, error: GraphQLError) -> dict[str, Any]:
     entry: dict[str, Any] = dict(explain_error(ctx, error).formatted)
     entry.setdefault("extensions", {"code": "INVALID_VALUE" if error.path else "INVALID_REQUEST"})
     cause = error.original_error
+    if not isinstance(cause, DomainError) and names_secret(error.message):
+        entry["message"] = _without_what_was_sent(entry["message"])
     if isinstance(cause, InvalidInput) and cause.problems:
         entry["extensions"] = {**entry["extensions"], "problems": [_problem(each) for each in cause.problems]}
     return entry
+
+
+def _without_what_was_sent(message: str) -> str:
+    """GraphQL's own words for a wrong input end with that input."""
+    for words in (", found", "cannot represent"):
+        before, found, after = message.partition(words)
+        if found:
+            message = f"{before}." if words == ", found" else f"{before}{found}{after.partition(':')[0]}"
+    return message
 
 
 def _problem(problem: Problem) -> dict[str, Any]:

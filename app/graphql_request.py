@@ -41,6 +41,8 @@ class Asked:
     document_id: str | None = None
     operation_name: str | None = None
     variables: Mapping[str, Any] = field(default_factory=dict)
+    uploads: frozenset[str] = frozenset()
+    """The variables that hold files."""
 
 
 async def from_body(request: Request, limit: int, batch: int = 0) -> Asked | list[Asked]:
@@ -56,7 +58,11 @@ async def from_body(request: Request, limit: int, batch: int = 0) -> Asked | lis
         raise BadRequest(413, f"the body is larger than {limit} bytes", error.code) from error
     except UnsupportedMedia as error:
         raise BadRequest(415, error.detail, error.code) from error
-    body = _parsed(sent, "the body")
+    return asked_in(parsed(sent, "the body"), batch)
+
+
+def asked_in(body: Any, batch: int) -> Asked | list[Asked]:
+    """From JSON: an operation, or an array of at most so many. Raises `BadRequest`."""
     if isinstance(body, list):
         return _batch(body, batch)
     if not isinstance(body, dict):
@@ -79,7 +85,7 @@ def from_query(request: Request) -> Asked:
     given: dict[str, Any] = {name: text for name, text in request.query_params.items() if text}
     for name in ("variables", "extensions"):
         if name in given:
-            given[name] = _parsed(given[name].encode(), name)
+            given[name] = parsed(given[name].encode(), name)
     return asked_of(given)
 
 
@@ -89,7 +95,12 @@ def preflighted(headers: Mapping[str, str]) -> bool:
         return True
     # Bearer, because what a browser adds by itself is Basic.
     bearer = headers.get("authorization", "").partition(" ")[0].lower() == "bearer"
-    return bearer or _content_type(headers.get("content-type", ""))[0] == JSON
+    return bearer or media_type(headers) == JSON
+
+
+def media_type(headers: Mapping[str, str]) -> str:
+    """Of the body, in lower case."""
+    return _content_type(headers.get("content-type", ""))[0]
 
 
 @lru_cache(maxsize=16)
@@ -100,7 +111,8 @@ def _content_type(text: str) -> tuple[str, str]:
     return header.get_content_type(), header.get_content_charset("utf-8")
 
 
-def _parsed(text: bytes, place: str) -> Any:
+def parsed(text: bytes, place: str) -> Any:
+    """The JSON. Raises `BadRequest`, which names the place."""
     try:
         return read_json(text)
     except (ValueError, RecursionError) as error:

@@ -115,7 +115,7 @@ class BoundedProtocol(HttpToolsProtocol):
         self._received = 0
         self._answering: RequestResponseCycle | None = None
         self._refusal: Refusal | None = None
-        self._refused = False
+        self._refused = self._ended = False
         self._awaited, self._since, self._mark = Awaited.NOTHING, 0.0, 0
         self._ends_at = inf
 
@@ -174,6 +174,8 @@ class BoundedProtocol(HttpToolsProtocol):
         if len(self.pipeline) >= PIPELINED:
             self._stop(Refusal(429, f"More than {PIPELINED} requests were sent ahead of their replies"))
         super().on_headers_complete()
+        if self.cycle is not None and not self.cycle.keep_alive:
+            self.cycle.transport = _Last(self.transport, self._end)  # type: ignore[assignment]  # what a cycle asks of one
         self._reading, self._fresh, self._held = Reading.BODY, False, 0
         self.headers = list(self.headers)  # what follows a chunked body is not to become a header of the request
 
@@ -234,7 +236,7 @@ class BoundedProtocol(HttpToolsProtocol):
         return self._answering is not None and self._answering.response_started
 
     def _awaits(self) -> Awaited:
-        if self._refused:
+        if self._refused and not (self._ended and self.transport.get_write_buffer_size()):
             return Awaited.LEAVING
         stuck = self.flow.write_paused or self.transport.is_closing() or not self._busy
         if stuck and self.transport.get_write_buffer_size():
@@ -272,6 +274,17 @@ class BoundedProtocol(HttpToolsProtocol):
             log.info("cut a connection: the client %s", awaited.value)
             self.transport.abort()
 
+    # --- the end of a connection
+
+    def _end(self) -> None:
+        """After the last reply. Who still sends a body that was answered early is let finish, or would not see the answer."""
+        if self._reading is not Reading.BODY or self._refused or self.transport.is_closing():
+            self.transport.close()
+            return
+        self._refused = self._ended = True
+        self.flow.resume_reading()
+        self.transport.write_eof()
+
     # --- refusals
 
     def _refuse(self, refusal: Refusal) -> None:
@@ -293,6 +306,18 @@ class BoundedProtocol(HttpToolsProtocol):
         if self._answering is not None and self._busy:
             self._answering.disconnected = True
             self._answering.message_event.set()
+
+
+class _Last:
+    """The transport as the last reply of a connection sees it."""
+
+    __slots__ = ("_transport", "close")
+
+    def __init__(self, transport: asyncio.Transport, close: Callable[[], None]) -> None:
+        self._transport, self.close = transport, close
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._transport, name)
 
 
 async def watch_clients(connections: Collection[object]) -> None:

@@ -72,7 +72,7 @@ class Idempotency:
         ctx.sql = cast("Database", _Marking(cast("Database", ctx.sql), hold))
         try:
             reply = await make()
-        except Exception:
+        except Exception:  # whatever it is, the key is free again before it is told
             await self._settle(ctx, hold, None)
             raise
         keeps = reply.status < 500 and len(reply.body) <= LARGEST and not ctx.effects.confidential
@@ -129,7 +129,7 @@ class Idempotency:
         try:
             if not await self._write(delete(idempotency_keys).where(hold.mine, _ROW.state == KeyState.HELD)):
                 await self._write(update(idempotency_keys).where(hold.mine).values(**answer))
-        except Exception:
+        except Exception:  # whatever it is, the change is made and its reply is sent
             log.exception("the reply under an Idempotency-Key could not be kept, request %s", ctx.request_id)
 
     async def _write(self, statement: Executable) -> int:

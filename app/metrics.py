@@ -45,6 +45,7 @@ from storage.sql.tables import runs
 disable_created_metrics()  # type: ignore[no-untyped-call]  # two more lines for every number
 
 _SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)
+_OPEN = (0.005, 0.05, 0.5, 5, 60, 600, 3600, 6 * 3600, 24 * 3600)
 _STATEMENTS = (0, 1, 2, 3, 4, 6, 8, 12, 20, 50)
 _NODES = (1, 10, 100, 1000, 10_000, 50_000)
 _LAG = (0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1, 5)
@@ -96,6 +97,13 @@ class Metrics:
             ("reason",),
             registry=self.registry,
         )
+        self._operations = Histogram(
+            "switchyard_operation_seconds",
+            "How long operations on WebSockets and event streams were open, by how they ended; and the looks of subscriptions.",
+            ("endpoint", "operation", "kind", "outcome"),
+            buckets=_OPEN,
+            registry=self.registry,
+        )
         self._lag = Histogram(
             "switchyard_event_loop_lag_seconds",
             "How much later than asked for the event loop goes on.",
@@ -110,11 +118,14 @@ class Metrics:
         self.registry.register(_Read(graph, database, self._queue))
 
     def ended(self, exchange: Exchange) -> None:
-        """Count a request."""
+        """Count a request, or an operation on a socket or a stream of events."""
         operation = exchange.operation if exchange.known else AD_HOC
-        status = "none" if exchange.status is None else f"{exchange.status // 100}xx"
         key = (exchange.dialect, exchange.endpoint or "other", operation)
-        self._observe(self._requests, (*key, status), exchange.seconds)
+        if exchange.ended:
+            self._observe(self._operations, (*key[1:], exchange.kind, exchange.ended), exchange.seconds)
+        if exchange.status is not None or not exchange.ended:
+            status = "none" if exchange.status is None else f"{exchange.status // 100}xx"
+            self._observe(self._requests, (*key, status), exchange.seconds)
         if exchange.kind:
             self._observe(self._statements, key, exchange.statements)
         if exchange.nodes is not None:

@@ -10,8 +10,8 @@ import re
 import secrets
 import sys
 import time
-from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from datetime import UTC, datetime
 from typing import Any, Literal, Protocol
 from urllib.parse import quote
@@ -65,7 +65,9 @@ class Exchange:
         "begun",
         "complete",
         "dialect",
+        "ended",
         "endpoint",
+        "events",
         "kind",
         "known",
         "method",
@@ -81,9 +83,9 @@ class Exchange:
         "trace",
     )
 
-    def __init__(self, scope: Scope) -> None:
+    def __init__(self, scope: Scope, request_id: str = "") -> None:
         self.begun = time.perf_counter()
-        self.request_id = _given_id(scope) or secrets.token_hex(8)
+        self.request_id = request_id or _given_id(scope) or secrets.token_hex(8)
         self.method: str = scope["method"]
         self.path: str = scope["path"]
         self.dialect = self.endpoint = self.operation = self.kind = ""
@@ -96,6 +98,10 @@ class Exchange:
         """Why a document was not executed: the bound that it broke, or what kind of mistake it is."""
         self.status: int | None = None
         self.complete = False
+        self.ended = ""
+        """How an operation on a socket or a stream of events ended: `completed`, `refused`, `failed`, `left`, `session over`."""
+        self.events = 0
+        """Results that it was told."""
         self.seconds = 0.0
         self.trace: Trace | None = None
 
@@ -130,9 +136,12 @@ class Exchange:
 
     @property
     def outcome(self) -> str:
-        """How far the reply got: `200`; `200 cut off`; `unanswered` if the client went away before there was one."""
+        """How far the reply got: `200`; `200 cut off`; `unanswered` if the client went away before there was one.
+
+        Of an operation on a socket: `subscription completed`.
+        """
         if self.status is None:
-            return "unanswered"
+            return f"{self.kind} {self.ended}".strip() if self.ended else "unanswered"
         return str(self.status) if self.complete else f"{self.status} cut off"
 
     def __str__(self) -> str:
@@ -152,8 +161,24 @@ class Exchange:
             "statements": self.statements,
             "cost": self.nodes,
             "refused": self.refused,
+            "outcome": self.ended,
+            "events": self.events or None,
         }
         return {name: value for name, value in said.items() if value not in {None, ""}}
+
+
+@contextmanager
+def watched(exchange: Exchange, ended: Callable[[Exchange], None], *, logged: bool = True) -> Iterator[None]:
+    """What runs inside is the exchange's, of whose end the log and `ended` are told; for whatever is no request of its own."""
+    before = watching.set(exchange)
+    try:
+        yield
+    finally:
+        exchange.seconds = time.perf_counter() - exchange.begun
+        ended(exchange)
+        if logged:
+            log.info("%s", exchange)
+        watching.reset(before)
 
 
 def refusal(errors: Sequence[GraphQLError]) -> str:
@@ -277,10 +302,11 @@ def configure_logging(level: str, form: Form = "text") -> None:
         for handler in logging.getLogger().handlers:
             handler.setFormatter(JsonLines())
     # As the logging HOWTO advises: nobody asks for the thread, process and line of a message, and finding them out takes time.
-    logging._srcfile = None  # noqa: SLF001
+    logging._srcfile = None  # noqa: SLF001  # the switch that the HOWTO names
     logging.logThreads = logging.logProcesses = logging.logMultiprocessing = False
-    for quiet in ("aiosqlite", "sqlalchemy.engine", "alembic", "uvicorn.access"):
+    for quiet in ("aiosqlite", "sqlalchemy.engine", "alembic", "uvicorn.access", "httpcore"):
         logging.getLogger(quiet).setLevel(logging.WARNING)
+    logging.getLogger("python_multipart").setLevel(logging.ERROR)  # what is wrong with a form is its sender's to know
     logging.getLogger("uvicorn.error").addFilter(not_logged_yet)
 
 

@@ -7,7 +7,7 @@ import gc
 import logging
 import os
 import socket
-from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from functools import partial
 from importlib.metadata import version
@@ -32,10 +32,12 @@ from app.compression import Compressed
 from app.documents import Document
 from app.graphql_documents import Documents
 from app.graphql_http import GraphQLEndpoint
+from app.graphql_uploads import Uploads
 from app.health import Drain
 from app.http_protocol import BoundedProtocol, Clients, watch_clients
 from app.metrics import MetricsEndpoint
 from app.observability import Reporter, RequestLog, exchange_of, request_id_of
+from app.places import PLACE
 from app.problems import problem
 from app.rates import RateHeaders
 from app.settings import Settings
@@ -43,7 +45,7 @@ from app.socket_protocol import ALIVE_EVERY, BoundedSocket
 from app.start import StartPage
 from app.subscriptions.feed import Feed
 from app.subscriptions.operations import Operations
-from app.subscriptions.sse import PLACE, EventStreams, wants_events
+from app.subscriptions.sse import EventStreams, wants_events
 from app.subscriptions.websocket import SocketEndpoint
 from app.wiring import Parts, bounds_of
 from core.errors import Internal, Unavailable
@@ -179,7 +181,7 @@ class _LastResort:
             raise  # cuts the connection; what went wrong was logged where it did
         except HTTPException as refusal:
             await problem(refusal.status_code, refusal.detail, scope, refusal.headers)(scope, receive, send)
-        except Exception as error:
+        except Exception as error:  # the last place before the server's, which would tell its own way
             known = Internal(Reporter(request_id_of(scope))(error))
             if begun:
                 raise StreamCut(f"see error {known.error_id}") from error
@@ -227,6 +229,9 @@ def _folder(path: str) -> str:
 
 
 def _site(parts: Parts, beside: Callable[[], Any] | None) -> Router:
+    parts.metrics.counts("switchyard_tasks", "Tasks of the event loop.", lambda: len(asyncio.all_tasks()))
+    uploads = Uploads(parts.settings.data_dir, parts.settings.upload_limit, parts.settings.uploads)
+    parts.metrics.counts("switchyard_uploads_under_way", "Requests whose files are read or used.", lambda: uploads.under_way)
     endpoint = GraphQLEndpoint(
         parts.graph,
         parts.contexts,
@@ -235,6 +240,7 @@ def _site(parts: Parts, beside: Callable[[], Any] | None) -> Router:
         batch=parts.settings.batch,
         plain_get=parts.settings.profile == "development",
         once=parts.once,
+        uploads=uploads,
     )
 
     operations = Operations(
@@ -242,6 +248,8 @@ def _site(parts: Parts, beside: Callable[[], Any] | None) -> Router:
         Feed(parts.database),
         bounds_of(parts.settings),
         most=parts.settings.subscriptions,
+        ended=parts.metrics.ended,
+        trace=parts.tracing,
     )
     streams = EventStreams(operations, parts.contexts)
     parts.metrics.counts("switchyard_operations_open", "Operations on WebSockets and event streams.", lambda: operations.open)
@@ -265,6 +273,7 @@ def _site(parts: Parts, beside: Callable[[], Any] | None) -> Router:
     routes = [
         Route("/graphql", graphql, methods=GraphQLEndpoint.METHODS),
         WebSocketRoute("/graphql", SocketEndpoint(operations, parts.contexts, parts.settings)),
+        Route("/download/{file_id}", _download(parts)),
         Route("/health", _health),
         Route("/health/ready", parts.readiness.reply),
         Route("/start", StartPage(parts).reply),
@@ -272,7 +281,12 @@ def _site(parts: Parts, beside: Callable[[], Any] | None) -> Router:
         *_documents(parts),
         *pages.routes(explorer=parts.settings.shows_schema),
     ]
-    return Router(routes, redirect_slashes=False, lifespan=lifespan)
+    if parts.web_client is None:
+        return Router(routes, redirect_slashes=False, lifespan=lifespan)
+    routes = [route for route in routes if not (isinstance(route, Route) and route.path == "/")]
+    router = Router(routes, redirect_slashes=False, lifespan=lifespan, default=parts.web_client)
+    parts.web_client.otherwise = router.not_found
+    return router
 
 
 def settle_garbage_collector() -> None:
@@ -280,6 +294,16 @@ def settle_garbage_collector() -> None:
     gc.collect()
     gc.freeze()
     gc.set_threshold(50_000, 20, 100)
+
+
+def _download(parts: Parts) -> Callable[[Request], Awaitable[Any]]:
+    parts.metrics.counts("switchyard_downloads_under_way", "Downloads that are sent.", lambda: parts.downloads.under_way)
+
+    async def download(request: Request) -> Any:
+        address = request.client.host if request.client else ""
+        return await parts.downloads.reply(request, partial(parts.contexts.rates.count, request.scope, address=address))
+
+    return download
 
 
 async def _health(_: Request) -> Response:

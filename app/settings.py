@@ -14,6 +14,7 @@ import secrets
 from collections.abc import Iterator
 from contextlib import suppress
 from datetime import timedelta
+from ipaddress import ip_network
 from pathlib import Path
 from tempfile import NamedTemporaryFile
 from typing import Any, Literal, NamedTuple
@@ -25,6 +26,7 @@ from sqlalchemy import make_url
 from sqlalchemy.exc import ArgumentError
 
 from core.secrets import Keyring, Secret, derive_key
+from jobs.hooks.access import WebhookAccess
 
 PUBLISHED = frozenset({"change-me", "changeme", "change_me", "secret"})
 """Keys that documentation and example files show: whoever reads them could sign tokens."""
@@ -68,7 +70,7 @@ class Settings(BaseSettings):
     )
     old_secret_keys: SecretStr = _setting(
         SecretStr(""),
-        "Earlier values of the secret key, comma-separated: what they encrypted can still be read.",
+        "Earlier values of the secret key, comma-separated: what they encrypted can still be read, tokens that they signed count.",
         "SWITCHYARD_OLD_SECRET_KEYS",
     )
     encryption_key: SecretStr | None = _setting(
@@ -76,6 +78,11 @@ class Settings(BaseSettings):
         "Key for stored credentials: url-safe base64 of exactly 32 bytes; by default derived from the secret key.",
         "SWITCHYARD_ENCRYPTION_KEY",
         "STREAMWEAVE_ENCRYPTION_KEY",
+    )
+    old_encryption_keys: SecretStr = _setting(
+        SecretStr(""),
+        "Earlier values of the encryption key, comma-separated: what they encrypted can still be read.",
+        "SWITCHYARD_OLD_ENCRYPTION_KEYS",
     )
     token_lifetime: int = _setting(
         3600,
@@ -94,12 +101,61 @@ class Settings(BaseSettings):
         "Password of the first admin; without it a random one is printed once.",
         "ADMIN_PASSWORD",
     )
+    public_url: str | None = _setting(
+        None,
+        "Where people find the web client, `https://switchyard.example.org`: links in mails begin with it.",
+        "SWITCHYARD_PUBLIC_URL",
+        pattern=r"^https?://[^\s?#@]+$",
+    )
+    smtp_enabled: bool = _setting(
+        False,
+        "Send mails: links to choose a new password, and to verify an address.",
+        "SWITCHYARD_SMTP_ENABLED",
+        "SMTP_ENABLED",
+    )
+    smtp_host: str | None = _setting(None, "The mail server.", "SWITCHYARD_SMTP_HOST", "SMTP_HOST")
+    smtp_port: int = _setting(587, "Its port.", "SWITCHYARD_SMTP_PORT", "SMTP_PORT", gt=0, le=65535)
+    smtp_username: str | None = _setting(
+        None, "Name to sign in there with, if need be.", "SWITCHYARD_SMTP_USERNAME", "SMTP_USERNAME"
+    )
+    smtp_password: SecretStr | None = _setting(None, "Password for it.", "SWITCHYARD_SMTP_PASSWORD", "SMTP_PASSWORD")
+    smtp_from: str | None = _setting(
+        None,
+        "Sender of mails, `Switchyard <switchyard@example.org>`.",
+        "SWITCHYARD_SMTP_FROM",
+        "SMTP_FROM",
+        pattern=r"^[^\r\n]*[^\s@<>]+@[^\s@<>]+>?$",
+    )
+    smtp_tls: Literal["auto", "starttls", "implicit", "off"] = _setting(
+        "auto",
+        "How the connection is encrypted; `auto` is `implicit` for port 465, else `starttls`. `true` is `auto`, `false` is `off`.",
+        "SWITCHYARD_SMTP_TLS",
+        "SMTP_TLS",
+    )
+    mail_requests: int = _setting(
+        3, "Most mails that are asked for one address of a person in an hour; 0 for no bound.", "SWITCHYARD_MAIL_REQUESTS", ge=0
+    )
+    mail_requests_per_address: int = _setting(
+        20,
+        "Most mails that one network address asks for in an hour; 0 for no bound.",
+        "SWITCHYARD_MAIL_REQUESTS_PER_ADDRESS",
+        ge=0,
+    )
     allowed_roots: str = _setting(
         "",
         f"Folders that harvests may read and write, separated by `{os.pathsep}`; by default `files` in the data folder.",
         "SWITCHYARD_ALLOWED_ROOTS",
     )
     smb_timeout: float = _setting(60, "How long an SMB server may take to answer a request.", "SWITCHYARD_SMB_TIMEOUT", ge=1)
+    s3_timeout: float = _setting(60, "How long an S3 server may take to answer a request.", "SWITCHYARD_S3_TIMEOUT", ge=1)
+    webhook_timeout: float = _setting(
+        5, "How long a webhook may take to answer for one file.", "SWITCHYARD_WEBHOOK_TIMEOUT", gt=0, le=300
+    )
+    webhook_networks: str = _setting(
+        "",
+        "Networks and addresses, comma-separated, that webhooks may call beside public ones: `10.1.2.0/24, 192.168.7.4`.",
+        "SWITCHYARD_WEBHOOK_NETWORKS",
+    )
     ark_naan: str = _setting("99999", "Name assigning authority of minted ARKs.", "ARK_NAAN", pattern=r"^[0-9a-z]+$")
     ark_shoulder: str = _setting("fk4", "Shoulder of minted ARKs.", "ARK_SHOULDER", pattern=r"^[0-9a-z]+$")
     run_timeout: int = _setting(
@@ -183,6 +239,22 @@ class Settings(BaseSettings):
     )
     keep_alive: int = _setting(5, "How long a connection stays open for the next request.", "SWITCHYARD_KEEP_ALIVE", gt=0)
     body_limit: int = _setting(16 * 2**20, "Largest JSON or form body of a request.", "SWITCHYARD_BODY_LIMIT", gt=0)
+    upload_limit: int = _setting(
+        512 * 2**20,
+        "Largest upload: the files of one request together, which are kept in the data folder meanwhile.",
+        "SWITCHYARD_UPLOAD_LIMIT",
+        gt=0,
+    )
+    download_lifetime: int = _setting(
+        300, "How long the link to a file's content is good.", "SWITCHYARD_DOWNLOAD_LIFETIME", gt=0, le=86400
+    )
+    downloads: int = _setting(32, "Most downloads at a time.", "SWITCHYARD_DOWNLOADS", gt=0)
+    web_root: Path | None = _setting(
+        None,
+        "Folder with the pages of a web client, which are then served at `/` and every path that is nothing else.",
+        "SWITCHYARD_WEB_ROOT",
+    )
+    uploads: int = _setting(16, "Most requests with files at a time.", "SWITCHYARD_UPLOADS", gt=0)
     form_fields: int = _setting(100, "Most fields of a form.", "SWITCHYARD_FORM_FIELDS", gt=0)
     response_limit: int = _setting(64 * 2**20, "Largest reply that is no stream of rows.", "SWITCHYARD_RESPONSE_LIMIT", gt=0)
     compression: bool = _setting(
@@ -272,11 +344,24 @@ class Settings(BaseSettings):
             raise ValueError("this is a published example: choose a random one")
         return value
 
+    @field_validator("smtp_tls", mode="before")
+    @classmethod
+    def _yes_or_no(cls, value: object) -> object:
+        """As the service said it that this one replaces."""
+        return {"true": "auto", "1": "auto", "false": "off", "0": "off"}.get(str(value).strip().lower(), value)
+
+    @field_validator("old_encryption_keys")
+    @classmethod
+    def _each_exactly_32_bytes(cls, value: SecretStr) -> SecretStr:
+        for key in _split(value.get_secret_value()):
+            _decode_key(key)
+        return value
+
     @field_validator("encryption_key")
     @classmethod
     def _exactly_32_bytes(cls, value: SecretStr | None) -> SecretStr | None:
         if value is not None:
-            _decode_key(value)
+            _decode_key(value.get_secret_value())
         return value
 
     @field_validator("cors_origins")
@@ -286,6 +371,16 @@ class Settings(BaseSettings):
         for origin in _split(value):
             if not _ORIGIN.fullmatch(origin):
                 raise ValueError(f"{origin} is no origin: write it as https://example.org or http://localhost:3000")
+        return value
+
+    @field_validator("webhook_networks")
+    @classmethod
+    def _networks(cls, value: str) -> str:
+        for network in _split(value):
+            try:
+                ip_network(network)
+            except ValueError as error:
+                raise ValueError(f"{network} is no network: write it as 10.1.2.0/24 or fd00::/8") from error
         return value
 
     @property
@@ -316,6 +411,12 @@ class Settings(BaseSettings):
         return timedelta(seconds=self.event_retention)
 
     @property
+    def webhooks(self) -> WebhookAccess:
+        """Which webhooks may be called, and for how long."""
+        networks = [ip_network(network) for network in _split(self.webhook_networks)]
+        return WebhookAccess(networks=networks, timeout=self.webhook_timeout)
+
+    @property
     def roots(self) -> tuple[Path, ...]:
         """The folders that jobs may use."""
         given = [Path(each) for each in self.allowed_roots.split(os.pathsep) if each]
@@ -331,9 +432,9 @@ def _split(text: str) -> list[str]:
     return [each.strip() for each in text.split(",") if each.strip()]
 
 
-def _decode_key(key: SecretStr) -> bytes:
+def _decode_key(key: str) -> bytes:
     try:
-        raw = base64.b64decode(key.get_secret_value(), altchars=b"-_", validate=True)
+        raw = base64.b64decode(key, altchars=b"-_", validate=True)
     except (binascii.Error, ValueError) as error:
         raise ValueError("the encryption key is no url-safe base64") from error
     if len(raw) != 32:
@@ -365,12 +466,18 @@ def _generate_secret(file: Path) -> None:
             os.link(aside.name, file)
 
 
+def derived_keys(settings: Settings, master: Secret, purpose: str) -> list[bytes]:
+    """The key for a purpose, then those that earlier secrets gave."""
+    old = [Secret(each) for each in _split(settings.old_secret_keys.get_secret_value())]
+    return [derive_key(each, purpose) for each in (master, *old)]
+
+
 def keyring(settings: Settings, master: Secret) -> Keyring:
     """The current key first, then those that may still have encrypted something."""
-    old = [Secret(each) for each in _split(settings.old_secret_keys.get_secret_value())]
-    derived = [derive_key(each, "encryption") for each in (master, *old)]
-    own = [_decode_key(settings.encryption_key)] if settings.encryption_key is not None else []
-    return Keyring([*own, *derived])
+    current = [settings.encryption_key.get_secret_value()] if settings.encryption_key is not None else []
+    own = [_decode_key(each) for each in current]
+    old = [_decode_key(each) for each in _split(settings.old_encryption_keys.get_secret_value())]
+    return Keyring([*own, *derived_keys(settings, master, "encryption"), *old])
 
 
 class Documented(NamedTuple):

@@ -111,3 +111,11 @@ class BoundedSocket(WebSocketsSansIOProtocol):
 
 _log = logging.getLogger("switchyard.sockets")
 _log.setLevel(logging.WARNING)  # below that uvicorn writes query strings
+
+
+def _ours(record: logging.LogRecord) -> bool:
+    """A client that sends no Unicode is told so by a code, which the socket's line has; uvicorn writes a traceback besides."""
+    return record.exc_info is None or not isinstance(record.exc_info[1], UnicodeDecodeError)
+
+
+_log.addFilter(_ours)

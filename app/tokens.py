@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import hashlib
 import secrets
+from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -27,6 +29,10 @@ MOST_VERIFIED = 4096
 """Tokens whose signature is not checked again; each is some hundred bytes."""
 
 
+NO_TOKEN = (jwt.InvalidTokenError, ValueError, TypeError, KeyError, RecursionError)
+"""What comes of reading something else as a token; the last, of a header that is nested without end."""
+
+
 @dataclass(frozen=True, slots=True)
 class Claims:
     """What a token that we signed says."""
@@ -37,10 +43,10 @@ class Claims:
 
 
 class SignedTokens:
-    """The `resolvers.context.Tokens` of the application."""
+    """The `resolvers.context.Tokens` of the application. Signs with the first key; what older ones signed counts, too."""
 
-    def __init__(self, key: bytes, *, lifetime: int, clock: Clock = utc_now) -> None:
-        self._key = key
+    def __init__(self, key: bytes, *older: bytes, lifetime: int, clock: Clock = utc_now) -> None:
+        self._keys = (key, *older)
         self._lifetime = lifetime
         self._clock = clock
         self._verified: Recent[tuple[Claims, float]] = Recent(MOST_VERIFIED)
@@ -55,7 +61,7 @@ class SignedTokens:
             "jti": f"{expires}-{secrets.token_hex(16)}",  # tells a revocation how long it has to be remembered
             "ver": credentials_version,
         }
-        return jwt.encode(claims, self._key, algorithm=ALGORITHM)
+        return jwt.encode(claims, self._keys[0], algorithm=ALGORITHM)
 
     def parse(self, token: str) -> Claims | None:
         """Its claims, if we signed it and it has not expired. Never raises: other schemes' tokens come here, too.
@@ -65,7 +71,7 @@ class SignedTokens:
         try:
             digest = hashlib.sha256(token.encode()).digest()  # so that no token lies in memory
             claims, expires = self._verified.remember(digest, lambda: self._verify(token))
-        except (jwt.InvalidTokenError, ValueError, TypeError, KeyError):
+        except NO_TOKEN:
             return None
         return claims if expires > self._clock().timestamp() else None
 
@@ -78,9 +84,21 @@ class SignedTokens:
 
     def _verify(self, token: str) -> tuple[Claims, float]:
         """And when it expires, which is for our own clock to judge, where pyjwt would ask the machine's; without leeway."""
-        options: Any = {"verify_exp": False, "require": ["exp"]}
-        claims = jwt.decode(token, self._key, algorithms=[ALGORITHM], audience=AUDIENCE, options=options)
+        claims = signed_claims(token, self._keys, AUDIENCE)
         return Claims(UUID(claims["sub"]), str(claims["jti"]), int(claims["ver"])), float(claims["exp"])
+
+
+def signed_claims(token: str, keys: Sequence[bytes], audience: str) -> dict[str, Any]:
+    """What it says, if one of the keys signed it for that audience; whether it has expired is not asked.
+
+    Raises one of `NO_TOKEN`.
+    """
+    options: Any = {"verify_exp": False, "require": ["exp"]}
+    *others, last = keys
+    for key in others:
+        with suppress(jwt.InvalidSignatureError):
+            return dict(jwt.decode(token, key, algorithms=[ALGORITHM], audience=audience, options=options))
+    return dict(jwt.decode(token, last, algorithms=[ALGORITHM], audience=audience, options=options))
 
 
 def expiry(token_id: str) -> datetime:

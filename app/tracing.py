@@ -78,7 +78,7 @@ class Tracing:
 
     @contextmanager
     def operation(self, exchange: Exchange) -> Iterator[None]:
-        """While it runs; what it is called by whom nobody knows is no span's name."""
+        """While it runs; what it is called by whom nobody knows is no span's name. On a socket it is below no request."""
         name = exchange.operation if exchange.known else AD_HOC
         span = self._tracer.start_span(f"{exchange.kind} {name}".strip())
         span.set_attribute("graphql.operation.type", exchange.kind)
@@ -89,6 +89,10 @@ class Tracing:
             finally:
                 if exchange.nodes is not None:
                     span.set_attribute("switchyard.operation.nodes", exchange.nodes)
+                if exchange.ended:
+                    span.set_attribute("switchyard.operation.outcome", exchange.ended)
+                if exchange.ended == "failed":
+                    span.set_status(StatusCode.ERROR)
 
     def statement(self, name: str, text: str) -> AbstractContextManager[object]:
         """While it runs: under the field that the plan reads, or under its first word."""

@@ -12,15 +12,19 @@ from starlette.requests import HTTPConnection
 
 import rest_compat
 from app.auth import HttpOnlyCookie, InstrumentsScheme
+from app.downloads import Downloads, SignedLinks
 from app.health import Drain, Readiness, checks_of
 from app.idempotency import Idempotency
+from app.mail import Outbox, outbox_of
+from app.mail_tokens import SignedMailTokens
 from app.metrics import Metrics
 from app.observability import Reporter, exchange_of, request_id_of, watch_changes
 from app.passwords import HashedPasswords
 from app.personal_tokens import SchemesWithTokens
 from app.rates import Rates
-from app.settings import Settings, keyring, master_secret
+from app.settings import Settings, derived_keys, keyring, master_secret
 from app.tokens import SignedTokens
+from app.web_client import WebClient
 from core.clock import Clock, utc_now
 from core.deadlines import InTime
 from core.identity import Principals
@@ -37,6 +41,7 @@ from rest_compat.dialects.instruments import Instruments
 from rest_compat.once import Once
 from rest_compat.shim import RestShim
 from schema.root import build_schema
+from storage.objects.opening import StorageAccess
 from storage.sql.database import Database
 from storage.sql.migrate import migrate
 from storage.sql.opening import open_database
@@ -123,15 +128,20 @@ class Parts:
     services: Services
     contexts: Contexts
     passwords: HashedPasswords
+    outbox: Outbox
     shim: RestShim
     once: Idempotency
+    downloads: Downloads
+    web_client: WebClient | None
     metrics: Metrics
     readiness: Readiness
     tracing: Tracing | None
 
     async def close(self) -> None:
         """Release what was opened."""
+        await self.outbox.close()
         self.passwords.close()
+        self.downloads.close()
         self.readiness.close()
         await self.contexts.schemes.settle()
         await self.database.close()
@@ -170,7 +180,9 @@ async def assemble(settings: Settings, clock: Clock = utc_now) -> Parts:
 def _assemble(settings: Settings, database: Database, clock: Clock) -> Parts:
     master = master_secret(settings)
     passwords = HashedPasswords(queue=settings.password_queue)
-    tokens = SignedTokens(derive_key(master, "instruments tokens"), lifetime=settings.token_lifetime, clock=clock)
+    outbox = outbox_of(settings)
+    tokens = SignedTokens(*derived_keys(settings, master, "instruments tokens"), lifetime=settings.token_lifetime, clock=clock)
+    links = SignedLinks(derived_keys(settings, master, "download links"), settings.download_lifetime, clock)
     services = Services(
         keyring=keyring(settings, master),
         passwords=passwords,
@@ -180,10 +192,19 @@ def _assemble(settings: Settings, database: Database, clock: Clock) -> Parts:
             per_address=settings.login_attempts_per_address,
             window=timedelta(seconds=settings.login_window),
         ),
+        mail=outbox,
+        mail_attempts=AttemptBounds(
+            derive_key(master, "mail requests"),
+            per_account=settings.mail_requests,
+            per_address=settings.mail_requests_per_address,
+            window=timedelta(hours=1),
+        ),
+        mail_tokens=SignedMailTokens(derived_keys(settings, master, "mail tokens"), clock),
         tokens=tokens,
         runner=LocalRunner(clock),
         session_cookie=HttpOnlyCookie(settings.token_lifetime, settings.cookie_secure),
         allowed_roots=settings.roots,
+        downloads=links,
     )
     graph = Graph(
         build_schema(),
@@ -197,6 +218,7 @@ def _assemble(settings: Settings, database: Database, clock: Clock) -> Parts:
     contexts = Contexts(database, services, schemes, rates, clock, settings.request_timeout)
     once = Idempotency(database, derive_key(master, "idempotency keys"))
     shim = rest_shim(graph, settings, contexts, once)
+    access = StorageAccess(services.keyring, smb_answer=settings.smb_timeout, s3_answer=settings.s3_timeout)
     watch_changes(database.engine)
     return Parts(
         settings,
@@ -206,8 +228,11 @@ def _assemble(settings: Settings, database: Database, clock: Clock) -> Parts:
         services,
         contexts,
         passwords,
+        outbox,
         shim,
         once,
+        Downloads(links, database, access, settings.roots, most=settings.downloads),
+        None if settings.web_root is None else WebClient(settings.web_root, RESERVED),
         Metrics(graph, database, clock),
         Readiness(checks_of(settings, database), Drain(settings.drain)),
         _tracing(settings, database),

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 import uvloop
 
 from app.wiring import assemble
-from bench import harvest, stream
+from bench import harvest, stream, subscriptions
 from bench.data import fill
 from bench.databases import available, fresh, server_time
 from bench.measure import compare
@@ -32,6 +32,9 @@ class Size:
     streamed: int = 50_000
     streams: int = 5
     harvested: int = harvest.FILES
+    idle: int = subscriptions.IDLE
+    subscribers: int = subscriptions.SUBSCRIBERS
+    events: int = subscriptions.EVENTS
 
 
 async def main(size: Size, databases: Sequence[str]) -> Verdict:
@@ -43,6 +46,9 @@ async def main(size: Size, databases: Sequence[str]) -> Verdict:
     async with fresh("sqlite") as settings:
         found = await harvest.compare(settings.url, rounds=3, count=size.harvested)
     verdict.harvest(f"harvest of {size.harvested:,} small local files", *found)
+    for database in databases:
+        told = await subscriptions.measure(database, size.idle, size.subscribers, size.events)
+        verdict.subscriptions(f"subscriptions, {database}", told)
     return verdict
 
 

@@ -25,6 +25,8 @@ import uvloop
 
 from app.settings import Settings
 from app.wiring import assemble
+from bench.databases import available, fresh
+from bench.targets import Verdict
 from core.clock import utc_now
 from core.identity import INSTRUMENTS
 from core.vocabulary import RunState
@@ -42,8 +44,10 @@ QUERY = "subscription ($run: UUID!) { runProgress(localId: $run) { run { state p
 
 @dataclass(frozen=True, slots=True)
 class Figures:
-    """Bytes for all idle subscriptions; seconds of processor time for one event to all subscribers."""
+    """Bytes for so many idle subscriptions; seconds of processor time for one event to so many subscribers."""
 
+    subscriptions: int
+    subscribers: int
     idle: int
     event: float
     bare: float
@@ -144,7 +148,7 @@ class Server:
     def memory(self) -> int:
         """Resident bytes."""
         status = Path(f"/proc/{self.process.pid}/status").read_text()
-        return int(re.search(r"VmRSS:\s+(\d+)", status)[1]) * 1024  # type: ignore[index]
+        return int(re.search(r"VmRSS:\s+(\d+)", status)[1]) * 1024  # type: ignore[index]  # Linux always tells it
 
     @property
     def cpu(self) -> float:
@@ -299,23 +303,23 @@ async def _told(server: Server, clients: list[Client], number: int) -> None:
         await client.has(2 + number)
 
 
-async def measure(url: str | None = None) -> Figures:
+async def measure(
+    database: str = "sqlite", subscriptions: int = IDLE, subscribers: int = SUBSCRIBERS, events: int = EVENTS
+) -> Figures:
     """All of it, once."""
-    sockets = {"SWITCHYARD_SOCKETS": str(IDLE + SUBSCRIBERS)}
-    async with serving(url, **sockets) as server:
-        memory = await idle(server, IDLE)
-    async with serving(url, **sockets) as server:
-        event, frame = await one_event(server, SUBSCRIBERS, EVENTS)
-    return Figures(memory, event, await bare(SUBSCRIBERS, EVENTS, frame))
+    sockets = {"SWITCHYARD_SOCKETS": str(subscriptions + subscribers)}
+    async with fresh(database) as settings, serving(settings.url, **sockets) as server:
+        memory = await idle(server, subscriptions)
+    async with fresh(database) as settings, serving(settings.url, **sockets) as server:
+        event, frame = await one_event(server, subscribers, events)
+    return Figures(subscriptions, subscribers, memory, event, await bare(subscribers, events, frame))
 
 
 async def main() -> None:
-    found = await measure()
-    print(f"{IDLE} idle subscriptions: {found.idle / 2**20:.1f} MiB ({found.idle / IDLE / 1024:.1f} KiB each)")
-    print(
-        f"one event to {SUBSCRIBERS} subscribers: {found.event * 1000:.2f} ms, "
-        f"bare loop {found.bare * 1000:.2f} ms: {found.ratio:.2f} times"
-    )
+    verdict = Verdict()
+    for database in available():
+        verdict.subscriptions(f"subscriptions, {database}", await measure(database))
+    raise SystemExit(verdict.conclude())
 
 
 if __name__ == "__main__":

@@ -12,6 +12,7 @@ from bench.variants import AGAIN, DEEP, FASTAPI, FILES, GRANTED, GRAPHQL, HAND, 
 if TYPE_CHECKING:
     from bench.harvest import Spent
     from bench.stream import Streamed
+    from bench.subscriptions import Figures
 
 AT_MOST: Mapping[str, float] = {FILES: 1.5, ONE: 1.5, DEEP: 2.0, GRANTED: 1.5}
 """Times the hand-written handler."""
@@ -22,6 +23,8 @@ TIMES_LESS: Mapping[str, float] = {FASTAPI: 3.5, STRAWBERRY: 8.0}
 LISTS = (FILES, DEEP)
 STATEMENTS = 3
 STREAM_AT_MOST, GROWTH, HEALTH, HARVEST_AT_MOST = 2.0, 50.0, 0.5, 3.0
+IDLE_KILOBYTES, EVENT_AT_MOST = 100.0, 3.0
+"""Of one idle subscription, so that a thousand take less than 100 MB; times a bare loop that writes the same frames."""
 
 
 class Verdict:
@@ -78,6 +81,18 @@ class Verdict:
         ]
         self._table(title, ["variant", "wall s", "÷ loop", "CPU s", "÷ loop"], rows)
         self._at_most(f"{title}: wall ÷ loop", ratio.wall, HARVEST_AT_MOST)
+
+    def subscriptions(self, title: str, found: Figures) -> None:
+        """Idle ones, and one event to many."""
+        each = found.idle / found.subscriptions / 1000
+        rows = [
+            [f"{found.subscriptions:,} idle", f"{found.idle / 10**6:.1f} MB", f"{each:.1f} KB each"],
+            [f"one event to {found.subscribers:,}", f"{found.event * 1000:.2f} ms CPU", f"{found.ratio:.2f} times"],
+            ["a bare loop that writes the same frames", f"{found.bare * 1000:.2f} ms CPU", "1.00"],
+        ]
+        self._table(title, ["subscriptions", "takes", "that is"], rows)
+        self._at_most(f"{title}: KB of an idle one", each, IDLE_KILOBYTES)
+        self._at_most(f"{title}: an event ÷ bare loop", found.ratio, EVENT_AT_MOST)
 
     def conclude(self) -> int:
         """Print what was missed; the exit status."""

@@ -1,8 +1,8 @@
-"""Network addresses: which of them belong to one client."""
+"""Network addresses: which of them belong to one client, and which to everybody."""
 
 from __future__ import annotations
 
-from ipaddress import IPv6Address, ip_address, ip_network
+from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
 
 
 def network_of(address: str) -> str:
@@ -14,3 +14,19 @@ def network_of(address: str) -> str:
     if not isinstance(found, IPv6Address):
         return str(found)
     return str(found.ipv4_mapped or ip_network((found, 64), strict=False))
+
+
+_TRANSLATED, _TRANSLATED_HERE = ip_network("64:ff9b::/96"), ip_network("64:ff9b:1::/48")
+
+
+def is_public(address: IPv4Address | IPv6Address) -> bool:
+    """Whether it belongs to the internet at large, also as what an IPv6 address carries along."""
+    if isinstance(address, IPv6Address):
+        inner = address.ipv4_mapped or address.sixtofour or (address.teredo and address.teredo[1])
+        if address in _TRANSLATED:
+            inner = IPv4Address(int(address) & 0xFFFFFFFF)
+        if inner:
+            return is_public(inner)
+        if address.is_site_local or address in _TRANSLATED_HERE:
+            return False
+    return address.is_global and not address.is_multicast

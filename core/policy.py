@@ -66,10 +66,15 @@ _PERSONS_ONLY = frozenset(
     {
         ("account", Verb.UPDATE),
         ("user", Verb.CREATE),  # with a password of one's choice: more than a token, and for longer
+        ("user", Verb.UPDATE),  # as well
         ("service account password", Verb.READ),
     }
 )
 """What takes somebody who signed in: whoever finds a token must not get a better credential for it."""
+
+
+ADMINS_ONLY = "Admin access required"
+"""What is said to a role that may not."""
 
 
 def may(principal: Principal | None, verb: Verb, resource: str) -> bool:
@@ -98,7 +103,7 @@ def require(principals: Principals, domain: str, verb: Verb, resource: str) -> P
     if principal is None:
         raise Unauthenticated
     if not _role_may(principal, verb, resource):
-        raise Forbidden("Admin access required")
+        raise Forbidden(ADMINS_ONLY)
     if not _credential_may(principal, verb, resource):
         raise Forbidden("This token may not do that")
     return principal

@@ -5,7 +5,8 @@ from __future__ import annotations
 import base64
 import hashlib
 import os
-from collections.abc import Sequence
+import re
+from collections.abc import Mapping, Sequence
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
@@ -40,6 +41,29 @@ class Secret:
         return bool(self._text)
 
 
+MASK = "**********"
+"""What is shown instead of a secret that somebody sent."""
+
+_SECRET_NAME = re.compile(r"passw|passphrase|secret|token|credential|(api|private)[_-]?key", re.IGNORECASE)
+_DEEPEST = 32
+
+
+def names_secret(name: object) -> bool:
+    """Whether what has that name is better not shown: `password`, `secret_access_key`, `newPassword`."""
+    return isinstance(name, str) and _SECRET_NAME.search(name) is not None
+
+
+def without_secrets(value: object, depth: int = 0) -> object:
+    """JSON in which members with such names are masked, at any depth; what is nested without end is masked as a whole."""
+    if not isinstance(value, Mapping | list):
+        return value
+    if depth == _DEEPEST:
+        return MASK
+    if isinstance(value, list):
+        return [without_secrets(each, depth + 1) for each in value]
+    return {name: MASK if names_secret(name) else without_secrets(each, depth + 1) for name, each in value.items()}
+
+
 class UndecipherableSecretError(Exception):
     """A stored secret was written with a key that this server no longer has, or was tampered with."""
 
@@ -57,6 +81,11 @@ class Keyring:
             raise ValueError("an encryption key is exactly 32 bytes")
         self._keys = {hashlib.sha256(key).hexdigest()[:8]: AESGCM(key) for key in keys}
         self._current = next(iter(self._keys))
+
+    @property
+    def current(self) -> str:
+        """What everything begins with that is sealed from now on."""
+        return f"{self._current}."
 
     def seal(self, secret: Secret) -> str:
         """Encrypt for storage."""

@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 from graphql import GraphQLField, GraphQLObjectType, GraphQLSchema, get_named_type, is_non_null_type, is_object_type
 
 from core.errors import NotSupported
 from engine.connection import Connection, Edge
 from engine.declare import guard_of, kind_of, stored_type
-from engine.kinds import Batch, Column, GlobalId, Kind, Many, One
+from engine.kinds import Batch, Column, GlobalId, Kind, Many, One, Some
 
 
 def check_declarations(schema: GraphQLSchema) -> None:
     """Refuse a schema that leaves visibility or access open. Raises `NotSupported` naming every gap."""
-    gaps = [*_unguarded(schema), *_misplaced(schema), *_undescribed(schema)]
+    gaps = [*_unguarded(schema), *_misplaced(schema), *_telling(schema), *_undescribed(schema)]
     if gaps:
         raise NotSupported("the schema is not complete:\n  " + "\n  ".join(gaps))
 
@@ -41,6 +42,8 @@ def _misplaced(schema: GraphQLSchema) -> Iterator[str]:
     """Fields that could not find their value where they stand, and edges that could not hide it."""
     roots = _roots(schema)
     for parent, name, field in _fields(schema):
+        if isinstance(kind_of(field), One | Some) and _has_composite_key(field):
+            yield f"{parent.name}.{name} leads to rows with several key columns, which only lists may"
         problem = _problem(field, at_root=parent in roots, stored=stored_type(parent) is not None, page=_is_page(parent))
         if problem is not None:
             yield f"{parent.name}.{name} {problem}"
@@ -61,12 +64,17 @@ def _problem(field: GraphQLField, *, at_root: bool, stored: bool, page: bool) ->
     return None
 
 
+def _has_composite_key(field: GraphQLField) -> bool:
+    stored = stored_type(get_named_type(field.type))
+    return stored is not None and len(stored.keys) > 1
+
+
 def _reads_row(kind: Kind | None) -> bool:
     """Whether the value is found by the row of the parent."""
     match kind:
         case Column() | GlobalId() | Batch():
             return True
-        case One(column=by) | Many(parent=by):
+        case One(column=by) | Some(column=by) | Many(parent=by):
             return by is not None
     return False
 
@@ -87,6 +95,32 @@ def _is_page(kind: GraphQLObjectType) -> bool:
 def _leads_to_rows(field: GraphQLField) -> bool:
     target = get_named_type(field.type)
     return is_object_type(target) and (stored_type(target) is not None or _is_page(target))
+
+
+def _telling(schema: GraphQLSchema) -> Iterator[str]:
+    """Lists that could be filtered or sorted by what their rows do not show to the same viewers: the answers would tell it."""
+    for parent, name, field in _fields(schema):
+        kind = kind_of(field)
+        if not isinstance(kind, Many) or kind.choices is None:
+            continue
+        connection: Any = get_named_type(field.type)
+        shown = _shown(get_named_type(connection.fields["nodes"].type))
+        for choice_name, choice in kind.choices.columns.items():
+            allowed = [each for column, each in shown if column is choice.expression]
+            if None not in allowed and choice.allowed not in allowed:
+                yield f"{parent.name}.{name} may be filtered by {choice_name}, which its rows do not show to everybody"
+
+
+def _shown(kind: Any) -> list[tuple[object, object]]:
+    """The columns that a type shows, and to whom (None: everybody who sees the row)."""
+    found: list[tuple[object, object]] = []
+    for field in kind.fields.values():
+        match kind_of(field):
+            case Column(expression=column, allowed=allowed):
+                found.append((column, allowed))
+            case One(column=column, allowed=allowed) if column is not None:
+                found.append((column, allowed))
+    return found
 
 
 def _undescribed(schema: GraphQLSchema) -> Iterator[str]:

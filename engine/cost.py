@@ -1,6 +1,6 @@
 """What an operation costs at worst: how many objects its reply holds if every list is as long as it was asked for.
 
-A page counts with its size, a list of unknown length with the default page, a batch of a stream with the batch. Introspection
+A page counts with its size (twice under a client's own filter or order, for which rows are looked at that are not shown), a list of unknown length with the default page, a batch of a stream with the batch. Introspection
 counts with the schema's own average lengths.
 """
 
@@ -108,6 +108,10 @@ class Estimate:
         elif parent.name.startswith("__"):
             length = self._introspected.get(f"{parent.name}.{name}", DEFAULT_PAGE)
         cost = self._value(field.type, nodes, length)
+        if any(argument.name.value in {"filter", "orderBy"} for argument in nodes[0].arguments or ()) and isinstance(
+            kind, Many
+        ):
+            cost += _times(length, ONE)
         return Cost(cost.fixed - 1, cost.lists, cost.choices) if name == "ofType" else cost  # a type's wrapper, no type
 
     def _value(self, kind: Any, nodes: Sequence[FieldNode], length: Length) -> Cost:

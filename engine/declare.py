@@ -6,6 +6,7 @@ A declaration is data on a Strawberry field: plans read it, and graphql-core res
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from datetime import UTC, date, datetime, time
 from typing import Any, TypeVar, dataclass_transform
 
 import strawberry
@@ -22,6 +23,7 @@ from engine.kinds import (
     LARGEST_PAGE,
     Argument,
     Batch,
+    Choices,
     Column,
     GlobalId,
     Guard,
@@ -34,6 +36,7 @@ from engine.kinds import (
     Some,
     Stored,
     Topic,
+    Total,
     Viewer,
     Visible,
 )
@@ -61,9 +64,13 @@ __all__ = [
     "one",
     "own_row",
     "resolver",
+    "shared",
+    "since",
     "some",
     "stored",
     "stream",
+    "until",
+    "within",
 ]
 
 T = TypeVar("T", bound=type)
@@ -95,6 +102,37 @@ INCLUDE_DELETED = Argument(bool | None, None, None, "Also what is deleted and ca
 def equals(column: ColumnElement[Any], annotation: Any, description: str) -> Argument:
     """Only rows whose column equals the argument."""
     return Argument(annotation | None, lambda value: column == value, column, description)
+
+
+def since(column: ColumnElement[Any], description: str) -> Argument:
+    """Only what happened on that day (in UTC) or later."""
+    return Argument(date | None, lambda value: column >= value, column, description, convert=_first_moment)
+
+
+def until(column: ColumnElement[Any], description: str) -> Argument:
+    """Only what happened before the end of that day (in UTC)."""
+    return Argument(date | None, lambda value: column <= value, column, description, convert=_last_moment)
+
+
+def _first_moment(day: date) -> datetime:
+    return datetime.combine(day, time.min, UTC)
+
+
+def _last_moment(day: date) -> datetime:
+    return datetime.combine(day, time.max, UTC)
+
+
+def within(
+    kind: type,
+    column: ColumnElement[Any],
+    description: str,
+    *,
+    predicate: Callable[[ColumnElement[Any]], ColumnElement[bool]] | None = None,
+) -> Argument:
+    """Only rows of the row of that stored type, by its key: a must, and `NotFound` unless the viewer sees that row, live."""
+    stored: Stored = kind.__stored__  # type: ignore[attr-defined]  # made by `stored`
+    matches = predicate or (lambda value: column == value)
+    return Argument(stored.key.type.python_type, matches, stored.key, description, stored)
 
 
 # --- fields ------------------------------------------------------------------------------------------------------------
@@ -157,6 +195,11 @@ def column(
     return _field(Column(expression, allowed, otherwise), description, name=name)
 
 
+def shared(description: str) -> Any:
+    """A field of an interface: each of its types says where the value is."""
+    return _field(None, description)
+
+
 def one(by: ColumnElement[Any] | str, description: str, *, allowed: Callable[[Viewer], bool] | None = None) -> Any:
     """An edge to the row whose key is in that column of the parent's row (or that attribute of a payload).
 
@@ -167,9 +210,12 @@ def one(by: ColumnElement[Any] | str, description: str, *, allowed: Callable[[Vi
     return _field(One(column=by, allowed=allowed), description)
 
 
-def some(by: str, description: str) -> Any:
-    """Edges to the rows whose keys that attribute of a payload lists, in its order; without those that the viewer may not see."""
-    return _field(Some(by), description)
+def some(by: ColumnElement[Any] | str, description: str) -> Any:
+    """Edges to the rows whose keys that attribute of a payload lists, in its order; without those that the viewer may not see.
+
+    To an abstract type by a column of `Type:key`, one a line; at most as many as `DEFAULT_PAGE`, which is what a list costs.
+    """
+    return _field(Some(attribute=by) if isinstance(by, str) else Some(column=by), description)
 
 
 def lookup(
@@ -179,10 +225,15 @@ def lookup(
     guard: Guard,
     argument: str = "local_id",
     argument_description: str = "The service's own id.",
+    unique: ColumnElement[Any] | None = None,
+    denied: str | None = None,
 ) -> Any:
-    """A root field: one live row by its key. Null when there is none, or when the viewer may not see it."""
+    """A root field: one live row by its key, or another unique column. Null when there is none, or none that the viewer may see.
+
+    With `denied` the latter is `Forbidden`, in these words: for rows whose existence is no secret.
+    """
     given = _argument(argument, annotation, argument_description)
-    return _field(One(argument=argument, live=True), description, guard=guard, arguments=[given])
+    return _field(One(argument=argument, unique=unique, live=True, denied=denied), description, guard=guard, arguments=[given])
 
 
 def own_row(domain: str, description: str, *, guard: Guard) -> Any:
@@ -201,13 +252,19 @@ def many(
     description: str,
     *,
     parent: ColumnElement[Any] | None = None,
+    related: Callable[[ColumnElement[Any]], ColumnElement[bool]] | None = None,
     guard: Guard | None = None,
     arguments: Mapping[str, Argument] | None = None,
     largest_page: int = LARGEST_PAGE,
+    choices: Choices | None = None,
 ) -> Any:
-    """A connection: rows in that order, a page at a time; below a parent, those whose `parent` column holds its key."""
-    kind = Many(order, parent, dict(arguments or {}), largest_page)
-    return _field(kind, description, guard=guard, arguments=[*_page_arguments(kind), *_filters(kind)])
+    """A connection: rows in that order, a page at a time; below a parent, those whose `parent` column holds its key.
+
+    Where the rows have no such column, `related` says which belong to a key, and `parent` is the column of that key.
+    `choices` are what clients may filter by, and sort by in place of that order.
+    """
+    kind = Many(order, parent, related, dict(arguments or {}), largest_page, choices=choices)
+    return _field(kind, description, guard=guard, arguments=[*_page_arguments(kind), *_filters(kind), *_chosen(choices)])
 
 
 def stream(
@@ -222,7 +279,7 @@ def stream(
 
     Small batches, because others wait while a driver's thread makes rows: it gives Python's lock away only when it is done.
     """
-    kind = Many(order, None, dict(arguments or {}), batch=batch)
+    kind = Many(order, arguments=dict(arguments or {}), batch=batch)
     return _field(kind, description, guard=guard, arguments=_filters(kind), is_subscription=True)
 
 
@@ -298,6 +355,15 @@ def _filters(kind: Many) -> list[StrawberryArgument]:
     return [_argument(name, given.annotation, given.description) for name, given in kind.arguments.items()]
 
 
+def _chosen(choices: Choices | None) -> list[StrawberryArgument]:
+    if choices is None:
+        return []
+    return [
+        _argument("filter", choices.filter | None, "Only rows of which this holds."),
+        _argument("order_by", list[choices.order] | None, "Sorted by these in turn, in place of the list's own order."),  # type: ignore[name-defined]
+    ]
+
+
 # --- types -------------------------------------------------------------------------------------------------------------
 
 
@@ -309,15 +375,16 @@ class Node:
 
 
 @dataclass_transform(kw_only_default=True)
-def stored(table: Table, *, visible: Visible, noun: str | None = None) -> Callable[[T], T]:
+def stored(table: Table, *, visible: Visible, noun: str | None = None, total: Total | None = None) -> Callable[[T], T]:
     """Make a class an object type whose rows live in that table, visible where the predicate says so.
 
+    `total` counts them for a whole list, where that is faster than asking `visible` of every row.
     The class docstring is the type's description. Rows with `deleted_at` set are left out of lists and lookups.
     """
 
     def decorate(cls: T) -> T:
         live = table.c.deleted_at.is_(None) if "deleted_at" in table.c else None
-        cls.__stored__ = Stored(table, visible, noun or _noun(cls.__name__), live)  # type: ignore[attr-defined]  # made here
+        cls.__stored__ = Stored(table, visible, noun or _noun(cls.__name__), live, total)  # type: ignore[attr-defined]  # made here
         return strawberry.type(cls, description=" ".join((cls.__doc__ or "").split()))
 
     return decorate

@@ -33,11 +33,11 @@ _READERS: dict[type, Callable[[str], object]] = {UUID: UUID, datetime: datetime.
 """Python types that are stored as text, or read as text; what reads it refuses what could not be stored."""
 
 
-def complete_order(order: Sequence[Order], key: ColumnElement[Any]) -> tuple[Order, ...]:
-    """The order with the key as its last term, in the direction of the first, so that one index serves it."""
-    if any(term.expression is key for term in order):
-        return tuple(order)
-    return (*order, Order(key, descending=bool(order) and order[0].descending))
+def complete_order(order: Sequence[Order], *keys: ColumnElement[Any]) -> tuple[Order, ...]:
+    """The order with the key as its last terms, in the direction of the first, so that one index serves it."""
+    known = {id(term.expression) for term in order}
+    missing = [key for key in keys if id(key) not in known]
+    return (*order, *(Order(key, descending=bool(order) and order[0].descending) for key in missing))
 
 
 def sort_terms(order: Sequence[Order], *, backward: bool) -> list[ColumnElement[Any]]:

@@ -46,6 +46,9 @@ def viewer_values(principals: Principals) -> dict[str, object]:
 
 Visible = Callable[[Viewer], ColumnElement[bool]]
 
+Total = Callable[[Viewer], ColumnElement[int] | None]
+"""How many rows are visible, where that can be told faster than by looking at each; None where it cannot."""
+
 
 @dataclass(frozen=True, slots=True)
 class Stored:
@@ -55,12 +58,18 @@ class Stored:
     visible: Visible
     noun: str
     live: ColumnElement[bool] | None
+    total: Total | None = None
 
     @property
     def key(self) -> ColumnElement[Any]:
-        """The table's one primary key column."""
-        (key,) = self.table.primary_key.columns
+        """The table's one primary key column. Rows with several are reached by lists only."""
+        (key,) = self.keys
         return key
+
+    @property
+    def keys(self) -> tuple[ColumnElement[Any], ...]:
+        """The table's primary key columns."""
+        return tuple(self.table.primary_key.columns)
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +89,10 @@ class Argument:
     predicate: Callable[[ColumnElement[Any]], ColumnElement[bool]] | None
     column: ColumnElement[Any] | None
     description: str
+    within: Stored | None = None
+    """The value is the key of a row of that type, which the viewer has to see: else the list is `NotFound`, not empty."""
+    convert: Callable[[Any], Any] | None = None
+    """From the argument to what is compared, where these differ."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,16 +111,43 @@ class GlobalId:
 
 @dataclass(frozen=True, slots=True)
 class One:
-    """To one row: by a column of the parent's table, an attribute of the parent object, or an argument of the field."""
+    """To one row: by a column of the parent's table, an attribute of the parent object, or an argument of the field.
+
+    To one row of an abstract type by a column that holds `Type:key`.
+    """
 
     column: ColumnElement[Any] | None = None
     attribute: str | None = None
     argument: str | None = None
+    unique: ColumnElement[Any] | None = None
+    """The target's column that holds what is looked up; its key, if it is not said."""
     viewer: str | None = None
     """A domain: the viewer's own row in it."""
     live: bool = False
     """Whether a deleted row counts as missing; it does for lookups, not for edges."""
+    denied: str | None = None
+    """What to tell who asks for a row that is there and not for them; None: the same as of one that is not there."""
     allowed: Callable[[Viewer], bool] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """A column that clients may filter a list by. Where `allowed` is false, they may not: answers would tell what it holds."""
+
+    expression: ColumnElement[Any]
+    annotation: Any
+    description: str
+    sortable: bool = True
+    allowed: Callable[[Viewer], bool] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Choices:
+    """What clients may filter and sort a list by: columns by their GraphQL names, and the inputs that name them."""
+
+    columns: Mapping[str, Choice]
+    filter: Any
+    order: Any
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,10 +157,13 @@ class Many:
     order: tuple[Order, ...]
     parent: ColumnElement[Any] | None = None
     """The column of the target that holds the parent's key; None at the root."""
+    related: Callable[[ColumnElement[Any]], ColumnElement[bool]] | None = None
+    """Which rows belong to the parent with that key, where no column of theirs says so; `parent` is then that key's column."""
     arguments: Mapping[str, Argument] = dataclass_field(default_factory=dict)
     largest_page: int = LARGEST_PAGE
     batch: int = 0
     """Rows per event, for a stream."""
+    choices: Choices | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,9 +176,13 @@ class Batch:
 
 @dataclass(frozen=True, slots=True)
 class Some:
-    """To the rows whose keys an attribute of the parent object holds, in that order; those that nobody sees are left out."""
+    """To the rows whose keys an attribute of the parent object holds, in that order; those that nobody sees are left out.
 
-    attribute: str
+    To rows of an abstract type by a column that holds `Type:key`, one a line.
+    """
+
+    attribute: str = ""
+    column: ColumnElement[Any] | None = None
 
 
 Topic = tuple[str, str]

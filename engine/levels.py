@@ -230,7 +230,7 @@ class AbstractCompleter(Completer):
                 out[index] = self.position.failed(error, run, locate(index))
         for name, indices in by_type.items():
             inner = [value.value if isinstance(value := values[index], Typed) else value for index in indices]
-            built = await self.levels[name].complete(inner, run, lambda n, indices=indices: locate(indices[n]))  # type: ignore[misc]
+            built = await self.levels[name].complete(inner, run, lambda n, indices=indices: locate(indices[n]))  # type: ignore[misc]  # mypy infers no lambda with a default
             for index, value in zip(indices, built, strict=True):
                 out[index] = self.position.settle(value)
         return out
@@ -303,7 +303,7 @@ class Level:
         objects = self._build(parents[:TURN], run, locate)
         for begun in range(TURN, len(parents), TURN):
             await asyncio.sleep(0)
-            objects += self._build(parents[begun : begun + TURN], run, lambda index, begun=begun: locate(begun + index))  # type: ignore[misc]
+            objects += self._build(parents[begun : begun + TURN], run, lambda index, begun=begun: locate(begun + index))  # type: ignore[misc]  # as above
         for step in self.steps:
             await step.fill(parents, objects, run, locate)
         return objects

@@ -209,7 +209,7 @@ class Planner:
         if selected.name == "__typename":
             return repr(selected.parent.name)
         position = selected.position()
-        leaf: Any = selected.field.type if position.nullable else selected.field.type.of_type  # type: ignore[union-attr]
+        leaf: Any = selected.field.type if position.nullable else selected.field.type.of_type  # type: ignore[union-attr]  # what is not nullable is wrapped
         if not is_leaf_type(leaf):
             return None
         convert: Callable[[Any], Any] | None = None
@@ -257,7 +257,7 @@ class Planner:
         completer = self._completer(selected.field.type, selected, Objects(rows))
         wanted = self._names_below(connection, selected.nodes)
         if wanted & CURSORS:
-            relation.with_cursors()
+            relation.with_cursors(sorted_by_client=asks_for(selected.nodes[0], "orderBy"))
         parent_index = None
         if many.parent is not None:
             assert isinstance(record, Rows), "checked at start-up"
@@ -278,9 +278,11 @@ class Planner:
         return ManyRelation(selected.label, rows.stored, many, rows.projection, self._dialect, self._statements)
 
     def _edge(self, selected: Selected, edge: One | Some, record: Rows | Objects) -> Step:
-        if isinstance(edge, Some):
+        if isinstance(edge, Some) and edge.column is None:
             return self._some(selected, edge)
-        return self._node(selected, edge) if is_abstract_type(selected.target) else self._one(selected, edge, record)
+        if isinstance(edge, Some) or is_abstract_type(selected.target):
+            return self._node(selected, edge, record)
+        return self._one(selected, edge, record)
 
     def _one(self, selected: Selected, one: One, record: Rows | Objects) -> OneStep:
         rows = _rows_of(selected.target)
@@ -303,7 +305,8 @@ class Planner:
         relation = OneRelation(rows.stored, One(), rows.projection, self._dialect, self._statements, name=selected.label)
         return SomeStep(selected.key, completer, selected.guard, relation, some.attribute)
 
-    def _node(self, selected: Selected, one: One) -> NodeStep:
+    def _node(self, selected: Selected, edge: One | Some, record: Rows | Objects) -> NodeStep:
+        one = edge if isinstance(edge, One) else One()
         possible = self._schema.get_possible_types(selected.target)
         by_type = {kind.name: _rows_of(kind) for kind in possible if stored_type(kind) is not None}
         return NodeStep(
@@ -316,6 +319,8 @@ class Planner:
             },
             declared_arguments(selected.field, selected.nodes[0]),
             one.attribute,
+            record.projection.index(edge.column) if edge.column is not None and isinstance(record, Rows) else None,
+            several=isinstance(edge, Some),
         )
 
     def _names_below(self, connection: GraphQLObjectType, nodes: Sequence[FieldNode]) -> set[str]:
@@ -354,6 +359,11 @@ def refuse_unknown(document: DocumentNode) -> None:
         for directive in selection.directives or ():
             if directive.name.value not in PLANNED_DIRECTIVES:
                 raise UnplannableError(f"@{directive.name.value}")
+
+
+def asks_for(node: FieldNode, argument: str) -> bool:
+    """Whether the field is given that argument."""
+    return any(each.name.value == argument for each in node.arguments or ())
 
 
 def _rows_of(kind: Any) -> Rows:

@@ -40,7 +40,7 @@ from engine.declare import definition_of, guard_of, kind_of, stored_type
 from engine.kinds import Batch, Column, GlobalId, Guard, Live, Many, One, Some
 from engine.operation import Operation, Outcome
 from engine.relations import ManyRelation, OneRelation, Projection
-from engine.steps import key_from_request, local_key
+from engine.steps import all_named, key_from_request, local_key, named
 
 Resolve = Callable[..., Any]
 
@@ -103,7 +103,7 @@ class Instances:
         stored = stored_type(kind)
         assert stored is not None, "asked for stored types only"
         self.stored, self.name, self.projection = stored, kind.name, Projection()
-        self.key = self.projection.index(stored.key)
+        self.key, *_ = [self.projection.index(key) for key in stored.keys]
         self._type = definition_of(kind).origin  # type: ignore[arg-type]  # types carry their definition as fields do
         for field in kind.fields.values():
             for column in _columns(field):
@@ -122,7 +122,7 @@ def _columns(field: GraphQLField) -> Sequence[Any]:
     match kind_of(field):
         case Column() as column:
             return [column]
-        case One(column=by) if by is not None:
+        case One(column=by) | Some(column=by) if by is not None:
             return [by]
         case Batch(needs=needs):
             return needs
@@ -140,7 +140,14 @@ def attach_resolvers(schema: GraphQLSchema, dialect: Dialect) -> None:
     for kind in kinds:
         for name, field in kind.fields.items():
             if kind_of(field) is not None:
-                _attach(Declared(kind, name, field, instances, dialect))
+                _attach(Declared(kind, name, field, _possible(schema, field, instances), instances, dialect))
+
+
+def _possible(schema: GraphQLSchema, field: GraphQLField, instances: Mapping[str, Instances]) -> Sequence[str]:
+    """The stored types with a key that a field of an abstract type can lead to."""
+    target = get_named_type(field.type)
+    found = schema.get_possible_types(target) if is_abstract_type(target) else []
+    return [each.name for each in found if each.name in instances and len(instances[each.name].stored.keys) == 1]
 
 
 def _attach(declared: Declared) -> None:
@@ -154,7 +161,7 @@ def _attach(declared: Declared) -> None:
         case One() as one:
             declared.field.resolve = declared.one(one)
         case Some() as some:
-            declared.field.resolve = declared.some(some)
+            declared.field.resolve = declared.some(some) if some.column is None else declared.nodes(some.column)
         case Live() as live:
             declared.field.subscribe = declared.look(live)
             declared.field.resolve = lambda event, _info, **_: event
@@ -175,11 +182,13 @@ class Declared:
         parent: GraphQLObjectType,
         name: str,
         field: GraphQLField,
+        possible: Sequence[str],
         instances: Mapping[str, Instances],
         dialect: Dialect,
     ) -> None:
         self.field, self.kind = field, kind_of(field)
         self.target: Any = get_named_type(field.type)
+        self._possible = possible
         self._parent, self._label, self._instances, self._dialect = parent, f"{parent.name}.{name}", instances, dialect
         self._names = python_names(field)
         self._guard: Guard = guard_of(field) or (lambda _: None)
@@ -222,17 +231,39 @@ class Declared:
 
     def node(self, one: One) -> Resolve:
         """To one row of the type that a global id names."""
-        by_type = {name: self._to_one(one, name) for name in self._instances}
+        by_type = {name: self._to_one(one, name) for name in self._possible}
+        index = None if one.column is None else self._instances[self._parent.name].projection.index(one.column)
 
         async def resolve(source: Any, info: Any, **arguments: Any) -> Any:
             self._guard(info.context)
-            given = None if one.attribute is None else getattr(source, one.attribute)
-            wanted = decode_global_id(next(iter(arguments.values()))) if given is None else given
-            if wanted.type_name not in by_type:
+            if index is not None:
+                wanted = named(source.row_[index])
+            elif one.attribute is not None:
+                wanted = getattr(source, one.attribute)
+            else:
+                wanted = decode_global_id(next(iter(arguments.values())))
+            if wanted is None or wanted.type_name not in by_type:
                 return None
             instances, relation = by_type[wanted.type_name]
-            (row,) = await relation.fetch(info.context, [local_key(relation, wanted.local_id)])
+            key = local_key(relation, wanted.local_id) if index is None else wanted.local_id
+            (row,) = await relation.fetch(info.context, [key])
             return instances.of(row)
+
+        return resolve
+
+    def nodes(self, column: Any) -> Resolve:
+        """To rows of several types that a column names."""
+        by_type = {name: self._to_one(One(), name) for name in self._possible}
+        index = self._instances[self._parent.name].projection.index(column)
+
+        async def resolve(source: Any, info: Any) -> Any:
+            found: list[Any] = []
+            for wanted in all_named(source.row_[index]):
+                if wanted.type_name in by_type:
+                    instances, relation = by_type[wanted.type_name]
+                    (row,) = await relation.fetch(info.context, [wanted.local_id])
+                    found += [] if row is None else [instances.of(row)]
+            return found
 
         return resolve
 
@@ -306,7 +337,7 @@ class Declared:
     def _to_many(self, many: Many, target: str) -> tuple[Instances, ManyRelation]:
         instances = self._instances[target]
         relation = ManyRelation(self._label, instances.stored, many, instances.projection, self._dialect)
-        relation.with_cursors()
+        relation.with_cursors(sorted_by_client=True)
         return instances, relation
 
     def batch(self, batch: Batch) -> Resolve:

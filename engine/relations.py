@@ -7,7 +7,7 @@ a client can ask for many shapes of one relation, so only the recent ones are ke
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple
 from uuid import UUID
 
@@ -20,6 +20,7 @@ from sqlalchemy import (
     Integer,
     Select,
     Text,
+    and_,
     bindparam,
     func,
     literal,
@@ -27,17 +28,19 @@ from sqlalchemy import (
     null,
     select,
     true,
+    tuple_,
 )
 from sqlalchemy.engine import Dialect
 from sqlalchemy.sql.util import ClauseAdapter
 from sqlalchemy.types import TypeEngine
 
 from core.context import Context
-from core.errors import InvalidInput
+from core.errors import Forbidden, InvalidInput, NotFound
 from core.sql import Row, Statement
 from engine.connection import Page
+from engine.filters import Form, Terms, compose_filter, filter_values, orders, read_filter, read_terms
 from engine.keyset import beyond, complete_order, decode_cursor, encode_cursor, fingerprint, is_stored_integer, sort_terms
-from engine.kinds import DEFAULT_PAGE, Column, Many, One, Stored, Viewer, viewer_values
+from engine.kinds import DEFAULT_PAGE, Column, Many, One, Order, Stored, Viewer, viewer_values
 from engine.recent import Recent
 
 MOST_STATEMENTS = 128
@@ -137,7 +140,8 @@ class OneRelation:
         self.name = name
         self.stored, self.one, self.projection, self.dialect = stored, one, projection, dialect
         self._statements = Recent[Statement](MOST_STATEMENTS) if statements is None else statements
-        self._stored_key = _key_reader(stored.key.type, dialect)
+        self._key = stored.key if one.unique is None else one.unique
+        self._stored_key = _key_reader(self._key.type, dialect)
 
     async def fetch(self, ctx: Context, keys: Sequence[Any]) -> list[Row | None]:
         """A row or None for each key (None stays None). Keys are Python values or stored ones."""
@@ -152,7 +156,16 @@ class OneRelation:
         given: dict[str, object] = {"key": wanted[0]} if single else {"keys": _keys(self.dialect, wanted)}
         rows = await statement.fetch(ctx.sql, **given, **viewer_values(ctx.principals))
         found: dict[Any, Row] = {wanted[0 if single else row[-1]]: row for row in rows}
+        if self.one.denied is not None and len(found) < len(wanted):
+            await self._refuse_hidden(ctx, [key for key in wanted if key not in found], self.one.denied)
         return [found.get(stored[key]) for key in keys]
+
+    async def _refuse_hidden(self, ctx: Context, keys: Sequence[Any], words: str) -> None:
+        """Raises `Forbidden` if one of the rows that the viewer does not see is there."""
+        open_ = replace(self.stored, visible=lambda _: true())
+        relation = OneRelation(open_, replace(self.one, denied=None), Projection(), self.dialect, name=self.name)
+        if any(row is not None for row in await relation.fetch(ctx, keys)):
+            raise Forbidden(words)
 
     def statement(self, shape: tuple[tuple[str, str], ...], *, single: bool) -> Statement:
         """By one key, or by all keys of a level."""
@@ -166,11 +179,11 @@ class OneRelation:
         stored = self.stored
         if single:
             selected = self.projection.select(viewer).select_from(stored.table)
-            selected = selected.where(stored.key == bindparam("key", type_=stored.key.type))
+            selected = selected.where(self._key == bindparam("key", type_=self._key.type))
         else:
-            parents = _parents(self.dialect, stored.key.type)
+            parents = _parents(self.dialect, self._key.type)
             selected = self.projection.select(viewer, parents.position)
-            selected = selected.select_from(parents.table.join(stored.table, stored.key == parents.key))
+            selected = selected.select_from(parents.table.join(stored.table, self._key == parents.key))
         if self.one.live and stored.live is not None:
             selected = selected.where(stored.live)
         return selected.where(stored.visible(viewer))
@@ -192,9 +205,20 @@ class Shape(NamedTuple):
     viewer: tuple[tuple[str, str], ...]
     filters: tuple[str, ...] = ()
     deleted: bool = False
+    chosen: Form | None = None
+    terms: Terms = ()
     backward: bool = False
     nulls: tuple[bool, ...] | None = None
     offset: bool = False
+
+
+class Asked(NamedTuple):
+    """Which rows are asked for, in which order: the shape without its page, what is bound to it, and its name for cursors."""
+
+    shape: Shape
+    order: tuple[Order, ...]
+    values: dict[str, Any]
+    mark: str = ""
 
 
 class ManyRelation:
@@ -210,13 +234,25 @@ class ManyRelation:
         statements: Recent[Statement] | None = None,
     ) -> None:
         self.name, self.stored, self.many, self.projection, self.dialect = name, stored, many, projection, dialect
-        self.order = complete_order(many.order, stored.key)
-        self._marks: tuple[int, ...] | None = None
+        self.order = complete_order(many.order, *stored.keys)
+        self._within = [
+            (
+                argument,
+                OneRelation(declared.within, One(live=True), Projection(), dialect, statements, name=f"{name} {argument}"),
+            )
+            for argument, declared in many.arguments.items()
+            if declared.within is not None
+        ]
+        self._marks: list[tuple[ColumnElement[Any], int]] | None = None
         self._statements = Recent[Statement](MOST_STATEMENTS) if statements is None else statements
 
-    def with_cursors(self) -> None:
-        """Also read what cursors are made of."""
-        self._marks = tuple(self.projection.index(term.expression) for term in self.order)
+    def with_cursors(self, *, sorted_by_client: bool = False) -> None:
+        """Also read what cursors are made of; when clients choose the order, of any order."""
+        choices = self.many.choices
+        columns = [term.expression for term in self.order]
+        if sorted_by_client and choices is not None:
+            columns += [column.expression for column in choices.columns.values() if column.sortable]
+        self._marks = [(column, self.projection.index(column)) for column in columns]
 
     async def pages(
         self,
@@ -230,30 +266,24 @@ class ManyRelation:
     ) -> list[Page]:
         """One page per parent key (at the root: `keys` is None, one page). `rows`, `more` and `count`: what is wanted of it."""
         with_cursors = self._marks is not None or arguments.get("after") is not None or arguments.get("before") is not None
-        mark = self._mark(arguments) if with_cursors else ""
-        wanted = self._slice(arguments, mark)
+        asked = self._asked(ctx, arguments, with_mark=with_cursors)
+        wanted = self._slice(arguments, asked)
+        await self._require_within(ctx, arguments)
         positions, unique = _unique(keys)
-        found = await self._rows(ctx, unique, arguments, wanted, wanted.size + more) if rows else {}
-        totals = await self._totals(ctx, unique, arguments) if count else {}
+        found = await self._rows(ctx, unique, asked, wanted, wanted.size + more) if rows else {}
+        totals = await self._totals(ctx, unique, asked) if count else {}
         pages = [
-            self._page(found.get(position, []), wanted, mark, totals.get(position, 0 if count else None))
+            self._page(found.get(position, []), wanted, asked, totals.get(position, 0 if count else None))
             for position in range(len(unique) if unique is not None else 1)
         ]
         return [pages[position] for position in positions]
 
     async def _rows(
-        self, ctx: Context, keys: Sequence[Any] | None, arguments: Mapping[str, Any], wanted: Slice, limit: int
+        self, ctx: Context, keys: Sequence[Any] | None, asked: Asked, wanted: Slice, limit: int
     ) -> dict[int, list[Row]]:
         nulls = None if wanted.place is None else tuple(value is None for value in wanted.place)
-        shape = Shape(
-            ctx.principals.shape,
-            self._given(arguments),
-            bool(arguments.get("include_deleted")),
-            wanted.backward,
-            nulls,
-            wanted.offset > 0,
-        )
-        values = {"limit": limit, "offset": wanted.offset, **self._values(ctx, keys, arguments)}
+        shape = asked.shape._replace(backward=wanted.backward, nulls=nulls, offset=wanted.offset > 0)
+        values = {"limit": limit, "offset": wanted.offset, **self._values(keys, asked)}
         values.update({f"place_{index}": value for index, value in enumerate(wanted.place or ())})
         rows = await self.statement("rows", shape).fetch(ctx.sql, **values)
         if keys is None:
@@ -263,23 +293,31 @@ class ManyRelation:
             grouped.setdefault(row[-1], []).append(row)
         return grouped
 
-    async def _totals(self, ctx: Context, keys: Sequence[Any] | None, arguments: Mapping[str, Any]) -> dict[int, int]:
-        shape = Shape(ctx.principals.shape, self._given(arguments), bool(arguments.get("include_deleted")))
-        rows = await self.statement("count", shape).fetch(ctx.sql, **self._values(ctx, keys, arguments))
+    async def _totals(self, ctx: Context, keys: Sequence[Any] | None, asked: Asked) -> dict[int, int]:
+        shape = asked.shape._replace(terms=())
+        rows = await self.statement("count", shape).fetch(ctx.sql, **self._values(keys, asked))
         return {row[0]: row[1] for row in rows}
 
     async def batches(self, ctx: Context, arguments: Mapping[str, Any]) -> AsyncGenerator[list[Row], None]:
         """Every row, batch by batch; nothing for an empty list. Rows that come or go meanwhile shift no other."""
         assert self._marks is not None, "a stream goes on from the place of its last row"
+        await self._require_within(ctx, arguments)
         place: tuple[Any, ...] | None = None
+        asked = self._asked(ctx, arguments)
         while True:
             wanted = Slice(self.many.batch, 0, backward=False, place=place)
-            rows = (await self._rows(ctx, None, arguments, wanted, wanted.size)).get(0, [])
+            rows = (await self._rows(ctx, None, asked, wanted, wanted.size)).get(0, [])
             if rows:
                 yield rows
             if len(rows) < self.many.batch:
                 return
-            place = tuple(rows[-1][index] for index in self._marks)
+            place = self._place(rows[-1], asked)
+
+    async def _require_within(self, ctx: Context, arguments: Mapping[str, Any]) -> None:
+        """Raises `NotFound` where a list of something that is not there is asked for."""
+        for name, relation in self._within:
+            if await relation.fetch(ctx, [arguments[name]]) == [None]:
+                raise NotFound(f"{relation.stored.noun} not found")
 
     def statement(self, what: str, shape: Shape) -> Statement:
         """The statement for that shape (`rows` or `count`), composed when it is first needed."""
@@ -298,36 +336,53 @@ class ManyRelation:
             return self._page_of(selected, shape, lambda clause: clause)
         parents, other = _parents(self.dialect, self.many.parent.type), self.stored.table.alias("page")
         adapt = ClauseAdapter(other).traverse
-        page = select(adapt(self.stored.key).label("key")).where(adapt(self.many.parent) == parents.key)
-        page = self._page_of(page, shape, adapt).correlate(parents.table)
+        page = select(*(adapt(key).label(f"key{index}") for index, key in enumerate(self.stored.keys)))
+        page = self._page_of(page.where(adapt(self._of_parent(parents.key))), shape, adapt).correlate(parents.table)
         selected = self.projection.select(viewer, parents.position)
         selected = selected.select_from(self._each_page(parents, page))
-        return selected.order_by(parents.position, *sort_terms(self.order, backward=shape.backward))
+        return selected.order_by(parents.position, *sort_terms(self._order(shape.terms), backward=shape.backward))
 
     def _each_page(self, parents: Parents, page: Select[Any]) -> FromClause:
         """The rows of each parent's page. SQLite has no LATERAL; PostgreSQL would look into every row for IN."""
         if self.dialect.name != "postgresql":
-            return parents.table.join(self.stored.table, self.stored.key.in_(page))
+            return parents.table.join(self.stored.table, _row(self.stored.keys).in_(page))
         found = page.lateral("found")
-        return parents.table.join(found, true()).join(self.stored.table, self.stored.key == found.c.key)
+        same = [key == found.c[f"key{index}"] for index, key in enumerate(self.stored.keys)]
+        return parents.table.join(found, true()).join(self.stored.table, and_(*same))
+
+    def _of_parent(self, key: ColumnElement[Any]) -> ColumnElement[bool]:
+        """Which rows belong to the parent with that key."""
+        assert self.many.parent is not None, "asked below a parent only"
+        if self.many.related is None:
+            return self.many.parent == key
+        # By name: in a subquery of the predicate, a column would bring its table along.
+        return self.many.related(literal_column("parents.value", self.many.parent.type))
 
     def _page_of(self, selected: Select[Any], shape: Shape, adapt: Callable[[Any], Any]) -> Select[Any]:
-        conditions = self._conditions(shape)
+        conditions, order = self._conditions(shape), self._order(shape.terms)
         if shape.nulls is not None:
-            conditions.append(beyond(self.order, shape.nulls, self.dialect, backward=shape.backward))
+            conditions.append(beyond(order, shape.nulls, self.dialect, backward=shape.backward))
         selected = selected.where(*(adapt(condition) for condition in conditions))
-        selected = selected.order_by(*(adapt(term) for term in sort_terms(self.order, backward=shape.backward)))
+        selected = selected.order_by(*(adapt(term) for term in sort_terms(order, backward=shape.backward)))
         selected = selected.limit(bindparam("limit", type_=Integer()))
         return selected.offset(bindparam("offset", type_=Integer())) if shape.offset else selected
 
     def _compose_count(self, shape: Shape) -> Any:
+        total = None if self._narrows(shape) or self.stored.total is None else self.stored.total(Viewer(shape.viewer))
+        if total is not None:
+            return select(_ONLY, total)
         conditions = self._conditions(shape)
         if self.many.parent is None:
             return select(_ONLY, func.count()).select_from(self.stored.table).where(*conditions)
         parents = _parents(self.dialect, self.many.parent.type)
         counted = select(func.count()).select_from(self.stored.table)
-        counted = counted.where(self.many.parent == parents.key, *conditions).correlate(parents.table)
+        counted = counted.where(self._of_parent(parents.key), *conditions).correlate(parents.table)
         return select(parents.position, counted.scalar_subquery())
+
+    def _narrows(self, shape: Shape) -> bool:
+        """Whether fewer rows are asked for than the viewer sees."""
+        narrowed = self.many.parent is not None or bool(shape.filters) or shape.chosen is not None
+        return narrowed or self.stored.live is not None
 
     def _conditions(self, shape: Shape) -> list[ColumnElement[bool]]:
         conditions = [self.stored.visible(Viewer(shape.viewer))]
@@ -338,7 +393,16 @@ class ManyRelation:
             assert argument.column is not None
             assert argument.predicate is not None
             conditions.append(argument.predicate(bindparam(f"filter_{name}", type_=argument.column.type)))
+        if shape.chosen is not None:
+            assert self.many.choices is not None
+            conditions.append(compose_filter(self.many.choices, shape.chosen, self.dialect))
         return conditions
+
+    def _order(self, terms: Terms) -> tuple[Order, ...]:
+        if not terms:
+            return self.order
+        assert self.many.choices is not None
+        return complete_order(orders(self.many.choices, terms), *self.stored.keys)
 
     # --- arguments ---------------------------------------------------------------------------------------------------
 
@@ -349,18 +413,31 @@ class ManyRelation:
             if declared.predicate is not None and arguments.get(name) is not None
         )
 
-    def _values(self, ctx: Context, keys: Sequence[Any] | None, arguments: Mapping[str, Any]) -> dict[str, Any]:
+    def _asked(self, ctx: Context, arguments: Mapping[str, Any], *, with_mark: bool = False) -> Asked:
+        given, deleted = self._given(arguments), bool(arguments.get("include_deleted"))
         values: dict[str, Any] = viewer_values(ctx.principals)
-        values.update({f"filter_{name}": _storable(arguments[name], name) for name in self._given(arguments)})
-        if keys is not None:
-            values["keys"] = _keys(self.dialect, keys)
-        return values
+        values.update({f"filter_{name}": self._compared(name, arguments[name]) for name in given})
+        shape = Shape(ctx.principals.shape, given, deleted)
+        told: list[Any] = [[(name, arguments[name]) for name in given], deleted]
+        choices = self.many.choices
+        if choices is not None and arguments.get("filter"):
+            found = read_filter(choices, arguments["filter"], Viewer(shape.viewer))
+            shape = shape._replace(chosen=found.form)
+            values.update(filter_values(found, choices, self.dialect))
+            told += found
+        if choices is not None and arguments.get("order_by"):
+            shape = shape._replace(terms=read_terms(choices, arguments["order_by"], Viewer(shape.viewer)))
+            told += shape.terms
+        return Asked(shape, self._order(shape.terms), values, fingerprint(self.name, *told) if with_mark else "")
 
-    def _mark(self, arguments: Mapping[str, Any]) -> str:
-        given = [(name, arguments[name]) for name in self._given(arguments)]
-        return fingerprint(self.name, given, bool(arguments.get("include_deleted")))
+    def _compared(self, name: str, value: Any) -> Any:
+        convert = self.many.arguments[name].convert
+        return _storable(value, name) if convert is None else convert(value)
 
-    def _slice(self, arguments: Mapping[str, Any], mark: str) -> Slice:
+    def _values(self, keys: Sequence[Any] | None, asked: Asked) -> dict[str, Any]:
+        return asked.values if keys is None else {**asked.values, "keys": _keys(self.dialect, keys)}
+
+    def _slice(self, arguments: Mapping[str, Any], asked: Asked) -> Slice:
         first, last = arguments.get("first"), arguments.get("last")
         after, before, offset = arguments.get("after"), arguments.get("before"), arguments.get("offset")
         if first is not None and last is not None:
@@ -373,22 +450,31 @@ class ManyRelation:
             raise InvalidInput("before goes with last", field="before", value=before)
         backward = last is not None or before is not None
         cursor, field_name = (before, "before") if backward else (after, "after")
-        place = None if cursor is None else tuple(decode_cursor(cursor, mark, self.order, field_name))
+        place = None if cursor is None else tuple(decode_cursor(cursor, asked.mark, asked.order, field_name))
         size = last if last is not None else first if first is not None else DEFAULT_PAGE
         return Slice(min(size, self.many.largest_page), offset or 0, backward, place)
 
-    def _page(self, rows: Sequence[Row], wanted: Slice, mark: str, total: int | None) -> Page:
+    def _page(self, rows: Sequence[Row], wanted: Slice, asked: Asked, total: int | None) -> Page:
         more = len(rows) > wanted.size
         nodes = rows[: wanted.size]
         if wanted.backward:
             nodes = nodes[::-1]
         behind = wanted.place is not None or wanted.offset > 0
         has_next, has_previous = (behind, more) if wanted.backward else (more, behind)
-        return Page(nodes, has_next, has_previous, wanted.offset, wanted.size, lambda row: self._cursor(mark, row), total)
+        return Page(nodes, has_next, has_previous, wanted.offset, wanted.size, lambda row: self._cursor(row, asked), total)
 
-    def _cursor(self, mark: str, row: Row) -> str:
+    def _cursor(self, row: Row, asked: Asked) -> str:
+        return encode_cursor(asked.mark, self._place(row, asked))
+
+    def _place(self, row: Row, asked: Asked) -> tuple[Any, ...]:
+        """The row's own values of the order's terms."""
         assert self._marks is not None
-        return encode_cursor(mark, [row[index] for index in self._marks])
+        return tuple(next(row[index] for column, index in self._marks if column is term.expression) for term in asked.order)
+
+
+def _row(columns: Sequence[ColumnElement[Any]]) -> ColumnElement[Any]:
+    """What tells a row: its key, or its keys together."""
+    return columns[0] if len(columns) == 1 else tuple_(*columns)
 
 
 def _unique(keys: Sequence[Any] | None) -> tuple[Sequence[int], list[Any] | None]:

@@ -14,12 +14,15 @@ from graphql import GraphQLError
 from strawberry.types.scalar import ScalarDefinition
 
 from core.clock import wire_time
+from core.uploads import Upload
 
 if TYPE_CHECKING:
     Long = int
     JSON = Any
+    Bytes = str
 else:
     Long = NewType("Long", int)
+    Bytes = NewType("Bytes", str)
     JSON = strawberry.scalars.JSON
 
 SMALLEST_LONG, LARGEST_LONG = -(2**63), 2**64 - 1
@@ -48,6 +51,13 @@ def _time(value: object) -> datetime:
         raise GraphQLError(f"DateTime cannot represent {value!r}: in UTC it is beyond the calendar") from error
 
 
+def _date(value: object) -> date:
+    try:
+        return date.fromisoformat(value)  # type: ignore[arg-type]  # what is no text is an error, too
+    except (TypeError, ValueError) as error:
+        raise GraphQLError(f"Date cannot represent {value!r}: write it as 2026-11-21") from error
+
+
 def _uuid(value: object) -> UUID:
     try:
         return value if isinstance(value, UUID) else UUID(str(value))
@@ -65,6 +75,20 @@ def _json(value: object) -> object:
     return value
 
 
+def _upload(value: object) -> Upload:
+    if not isinstance(value, Upload):
+        raise GraphQLError("Upload is a file: send a variable that is null in a multipart request, and map the file to it")
+    return value
+
+
+def _no_upload(_: object) -> str:
+    raise GraphQLError("Upload cannot be read")
+
+
+def _no_bytes(_: object) -> str:
+    raise GraphQLError("Bytes cannot be sent")
+
+
 def _scalar(name: str, description: str, serialize: Callable[[Any], Any], parse: Callable[[Any], Any]) -> ScalarDefinition:
     return strawberry.scalar(name=name, description=description, serialize=serialize, parse_value=parse)
 
@@ -74,9 +98,16 @@ SCALARS: dict[object, ScalarDefinition] = {
     datetime: _scalar(
         "DateTime", "A moment in UTC, RFC 3339 with microseconds: `2026-11-21T00:29:27.495180Z`.", wire_time, _time
     ),
-    date: _scalar("Date", "A calendar day: `2026-11-21`.", date.isoformat, date.fromisoformat),
+    date: _scalar("Date", "A calendar day: `2026-11-21`.", date.isoformat, _date),
     JSON: _scalar("JSON", "Any JSON value; integers fit into 64 bits.", lambda value: value, _json),
     UUID: _scalar("UUID", "A UUID, lower case with hyphens.", str, _uuid),
+    Bytes: _scalar(
+        "Bytes",
+        "Content, as a URL of this server (its path and query) under which it can be fetched for some minutes, in ranges.",
+        str,
+        _no_bytes,
+    ),
+    Upload: _scalar("Upload", "A file, sent as the GraphQL multipart request specification says.", _no_upload, _upload),
 }
 
 

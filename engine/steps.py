@@ -129,17 +129,35 @@ def key_from_request(one: One, ctx: Context, arguments: Mapping[str, Any]) -> An
 
 @dataclass(slots=True)
 class NodeStep(GuardedStep):
-    """`node(id:)` and other global ids: the id, an argument or a parent's attribute, says which type's table to look in."""
+    """`node(id:)` and other edges of an abstract type: what is given for a key says which type's table to look in."""
 
     relations: Mapping[str, OneRelation]
     arguments: Arguments
     attribute: str | None = None
+    parent_index: int | None = None
+    several: bool = False
 
     async def resolve(self, parents: Sequence[Any], run: Run) -> Sequence[Any]:
+        if self.parent_index is not None and self.several:
+            wanted = [all_named(parent[self.parent_index]) for parent in parents]
+            found = iter(await self._nodes([key for keys in wanted for key in keys], run.ctx))
+            return [[node for node in islice(found, len(keys)) if node is not None] for keys in wanted]
+        if self.parent_index is not None:
+            return await self._nodes([named(parent[self.parent_index]) for parent in parents], run.ctx)
         if self.attribute is not None:
             return [await self._node(getattr(parent, self.attribute), run.ctx) for parent in parents]
         (text,) = self.arguments(run.variables).values()
         return [await self._node(decode_global_id(text), run.ctx)] * len(parents)
+
+    async def _nodes(self, wanted: Sequence[GlobalId | None], ctx: Context) -> Sequence[Typed | None]:
+        """One statement per type."""
+        found: list[Typed | None] = [None] * len(wanted)
+        for name, relation in self.relations.items():
+            keys = {place: each.local_id for place, each in enumerate(wanted) if each is not None and each.type_name == name}
+            rows = await relation.fetch(ctx, list(keys.values())) if keys else []
+            for place, row in zip(keys, rows, strict=True):
+                found[place] = None if row is None else Typed(name, row)
+        return found
 
     async def _node(self, wanted: GlobalId, ctx: Context) -> Typed | None:
         relation = self.relations.get(wanted.type_name)
@@ -147,6 +165,19 @@ class NodeStep(GuardedStep):
             return None
         (row,) = await relation.fetch(ctx, [local_key(relation, wanted.local_id)])
         return None if row is None else Typed(wanted.type_name, row)
+
+
+def named(value: str | None) -> GlobalId | None:
+    """What a column with `Type:key` leads to."""
+    if value is None:
+        return None
+    type_name, _, key = value.partition(":")
+    return GlobalId(type_name, key)
+
+
+def all_named(value: str | None) -> list[GlobalId]:
+    """What a column with `Type:key`, one a line, leads to."""
+    return [key for line in (value or "").splitlines() if (key := named(line)) is not None]
 
 
 def local_key(relation: OneRelation, text: str) -> Any:

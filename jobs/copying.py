@@ -68,7 +68,7 @@ def copy_file(
         stream = source.open(path)
     with stream:
         with _explained("the copy cannot be written"):
-            writer = store.begin(key, token)
+            writer = store.begin(key, token, before.size)
         try:
             copied = _copy_and_compare(source, path, stream, before, writer, watch)
             before_commit()

@@ -19,16 +19,24 @@ _IN_MEMORY = 4 * 1024 * 1024
 class Listing:
     """Files in the order in which they were found."""
 
-    def __init__(self, files: Iterable[FoundFile]) -> None:
+    def __init__(self, files: Iterable[FoundFile] = ()) -> None:
         self.length = 0
+        self.bytes = 0
         self._lines = tempfile.SpooledTemporaryFile(max_size=_IN_MEMORY)  # noqa: SIM115  # closed by `close`
         try:
-            for file in files:
-                self._lines.write(orjson.dumps((file.path, file.state.size, file.state.modified_ns)) + b"\n")
-                self.length += 1
+            self.extend(files)
         except BaseException:
             self._lines.close()
             raise
+
+    def extend(self, files: Iterable[FoundFile]) -> None:
+        """Further files, not while it is read."""
+        write, dumps = self._lines.write, orjson.dumps
+        for file in files:
+            state = file.state
+            write(dumps((file.path, state.size, state.modified_ns)) + b"\n")
+            self.length += 1
+            self.bytes += state.size
 
     def batches(self, size: int) -> Iterator[list[FoundFile]]:
         """All files, some at a time. One reading at a time."""

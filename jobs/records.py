@@ -5,21 +5,24 @@ Every change proves that the run is still claimed, so a worker that lost its run
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import PurePosixPath
 from typing import Any
 from uuid import UUID, uuid4
 
-from sqlalchemy import Select, bindparam, exists, insert, select, update
+from sqlalchemy import Select, bindparam, case, exists, insert, select, true, update
 from sqlalchemy.engine import RowMapping
 
+from core.sql import Row, Statement
 from core.vocabulary import AuditAction, PersistentIdType, TransferStatus
 from jobs.active import ActiveRun
 from jobs.copying import Copied, CopyFailedError
+from jobs.hooks.chain import NOTHING, Findings
 from jobs.sources import FoundFile
-from storage.sql.tables import content_digests, file_records, file_transfers, instruments, links
+from storage.sql.database import Transaction
+from storage.sql.tables import content_digests, file_access_grants, file_records, file_transfers, instruments, links
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +50,7 @@ class Outcome:
     result: Copied | Exception
     began_at: datetime
     ended_at: datetime
+    findings: Findings = NOTHING
 
 
 class HarvestRecords:
@@ -69,22 +73,39 @@ class HarvestRecords:
             if file.path not in known or not known[file.path]["settled"]
         ]
 
-    async def begin(self, batch: Sequence[tuple[WantedFile, str | None]]) -> list[Attempt]:
-        """The first transaction, for files and their destinations: records with new ARKs, unless there are, and open transfers."""
-        attempts = [Attempt(uuid4(), wanted.record_id or uuid4(), wanted.found) for wanted, _ in batch]
-        together = list(zip(attempts, batch, strict=True))
-        new = [self._record(attempt) for attempt, (wanted, _) in together if wanted.record_id is None]
+    async def known(self) -> AsyncIterator[Sequence[Row]]:
+        """All records of the instrument by path, a page at a time: path, size, time, whether a transfer has not failed."""
+        database, after = self._run.database, ""
+        statement = Statement(_page_of_known(), database.dialect)
+        while page := await statement.fetch(database, instrument=self._instrument_id, after=after):
+            yield page
+            after = page[-1][0]
+
+    async def begin(
+        self, batch: Sequence[tuple[WantedFile, str | None]], skipped: Sequence[tuple[WantedFile, str]] = ()
+    ) -> list[Attempt]:
+        """The first transaction: records with new ARKs, unless there are, and transfers.
+
+        Open ones for files with destinations, ended ones for those that are skipped for a reason.
+        """
+        attempts = [_attempt(wanted) for wanted, _ in batch]
+        ended = [_attempt(wanted) for wanted, _ in skipped]
+        wanted = [wanted for wanted, _ in (*batch, *skipped)]
+        new = [
+            self._record(attempt) for attempt, file in zip([*attempts, *ended], wanted, strict=True) if file.record_id is None
+        ]
+        opened = [self._transfer(attempt, place) for attempt, (_, place) in zip(attempts, batch, strict=True)]
+        left_out = [self._skipped(attempt, reason) for attempt, (_, reason) in zip(ended, skipped, strict=True)]
         async with self._run.transaction() as transaction:
-            if new:
-                await transaction.execute(insert(file_records), new)
-            await transaction.execute(
-                insert(file_transfers), [self._transfer(attempt, destination) for attempt, (_, destination) in together]
-            )
+            for table, rows in ((file_records, new), (file_transfers, opened), (file_transfers, left_out)):
+                if rows:
+                    await transaction.execute(insert(table), rows)
         return attempts
 
     async def settle(self, outcomes: Sequence[Outcome]) -> None:
         """The second transaction, after the copies: transfers, what the records know by now, digests, links to the run.
 
+        With a copy come its metadata and grants.
         One that ended otherwise than by a copy or its failure stays open.
         """
         done = [(outcome, outcome.result) for outcome in outcomes if isinstance(outcome.result, Copied)]
@@ -97,6 +118,13 @@ class HarvestRecords:
                 await transaction.execute(_LEARN, [_learned(outcome, copied) for outcome, copied in done])
                 await transaction.execute(insert(content_digests), [_digest(outcome, copied) for outcome, copied in done])
                 await transaction.execute(insert(links), [self._link(outcome, copied) for outcome, copied in done])
+            if enriched := [_enriched(outcome) for outcome, _ in done if outcome.findings.metadata]:
+                await transaction.execute(_ENRICH, enriched)
+            await _grant(transaction, [grant for outcome, _ in done for grant in _granted(outcome)])
+            for outcome, _ in (*done, *failed):
+                transaction.announce(file_transfers, outcome.attempt.transfer_id, outcome.ended_at, AuditAction.UPDATE)
+            for outcome, _ in done:
+                transaction.announce(file_records, outcome.attempt.record_id, outcome.ended_at, AuditAction.UPDATE)
 
     async def open_transfers(self) -> Sequence[RowMapping]:
         """Transfers of the instrument that are in progress: whoever made them has ended, since we hold its only harvest."""
@@ -109,6 +137,7 @@ class HarvestRecords:
 
     async def fail_open(self, transfers: Collection[RowMapping], reason: str) -> None:
         """Mark transfers as failed that nobody will end."""
+        now = self._run.clock()
         async with self._run.transaction() as transaction:
             await transaction.execute(
                 update(file_transfers)
@@ -116,8 +145,10 @@ class HarvestRecords:
                     file_transfers.c.id.in_([transfer["id"] for transfer in transfers]),
                     file_transfers.c.status == TransferStatus.IN_PROGRESS,
                 )
-                .values(status=TransferStatus.FAILED, error_message=reason, completed_at=self._run.clock())
+                .values(status=TransferStatus.FAILED, error_message=reason, completed_at=now)
             )
+            for transfer in transfers:
+                transaction.announce(file_transfers, transfer["id"], now, AuditAction.UPDATE)
 
     async def taken(self, path: str, destination: str) -> bool:
         """Whether the destination is, or is about to be, the copy of another instrument's file: two may share a folder."""
@@ -165,6 +196,17 @@ class HarvestRecords:
             "run_id": self._run.id,
         }
 
+    def _skipped(self, attempt: Attempt, reason: str) -> dict[str, Any]:
+        return {
+            "id": attempt.transfer_id,
+            "file_id": attempt.record_id,
+            "storage_location_id": self._storage_location_id,
+            "transfer_adapter": self._adapter,
+            "status": TransferStatus.SKIPPED,
+            "error_message": reason,
+            "run_id": self._run.id,
+        }
+
     def _link(self, outcome: Outcome, copied: Copied) -> dict[str, Any]:
         return {
             "id": uuid4(),
@@ -177,6 +219,8 @@ class HarvestRecords:
             "created_at": outcome.ended_at,
         }
 
+
+_PAGE = 2500
 
 _TAKES = frozenset({TransferStatus.IN_PROGRESS, TransferStatus.COMPLETED})
 
@@ -204,6 +248,37 @@ _LEARN = (
     .where(file_records.c.id == bindparam("record"))
     .values(size_bytes=bindparam("size"), source_mtime=bindparam("modified"), xxhash=bindparam("copy"))
 )
+
+
+_ENRICH = update(file_records).where(file_records.c.id == bindparam("record")).values(metadata_=bindparam("known"))
+
+
+def _attempt(wanted: WantedFile) -> Attempt:
+    return Attempt(uuid4(), wanted.record_id or uuid4(), wanted.found)
+
+
+def _enriched(outcome: Outcome) -> dict[str, Any]:
+    return {"record": outcome.attempt.record_id, "known": dict(outcome.findings.metadata)}
+
+
+def _granted(outcome: Outcome) -> list[dict[str, Any]]:
+    known = {"file_id": outcome.attempt.record_id, "granted_at": outcome.ended_at}
+    return [{"id": uuid4(), "grantee_type": kind, "grantee_id": key, **known} for kind, key in outcome.findings.grantees]
+
+
+async def _grant(transaction: Transaction, grants: Sequence[dict[str, Any]]) -> None:
+    """Those that there are not yet: a file that failed before may have been granted by hand."""
+    if not grants:
+        return
+    columns = file_access_grants.c
+    files = {grant["file_id"] for grant in grants}
+    rows = await transaction.all(
+        select(columns.file_id, columns.grantee_type, columns.grantee_id).where(columns.file_id.in_(files))
+    )
+    there = {(row["file_id"], row["grantee_type"], row["grantee_id"]) for row in rows}
+    new = [grant for grant in grants if (grant["file_id"], grant["grantee_type"], grant["grantee_id"]) not in there]
+    if new:
+        await transaction.execute(insert(file_access_grants), new)
 
 
 def _ended(outcome: Outcome) -> dict[str, Any]:
@@ -241,6 +316,19 @@ def _known(instrument_id: UUID, paths: Collection[str]) -> Select[Any]:
     settled = exists().where(file_transfers.c.file_id == file_records.c.id, file_transfers.c.status != TransferStatus.FAILED)
     return select(file_records.c.id, file_records.c.source_path, settled.label("settled")).where(
         file_records.c.instrument_id == instrument_id, file_records.c.source_path.in_(paths)
+    )
+
+
+def _page_of_known() -> Select[Any]:
+    """What has a checksum was copied; the transfers are asked of the others only."""
+    asked = exists().where(file_transfers.c.file_id == file_records.c.id, file_transfers.c.status != TransferStatus.FAILED)
+    settled = case((file_records.c.xxhash.is_not(None), true()), else_=asked)  # a condition with `or` would ask for all
+    path = file_records.c.source_path
+    return (
+        select(path, file_records.c.size_bytes, file_records.c.source_mtime, settled.label("settled"))
+        .where(file_records.c.instrument_id == bindparam("instrument"), path > bindparam("after"))
+        .order_by(path)
+        .limit(_PAGE)
     )
 
 

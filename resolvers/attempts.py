@@ -1,4 +1,4 @@
-"""Attempts to prove a password: counted before each is checked, per account and per network address, for a window of time.
+"""Attempts to prove a password, and wishes for a mail: counted per account and per network address, for a window of time.
 
 The counts are in the database, so that all servers share them and a restart forgets none. Who is counted is a keyed hash.
 """
@@ -50,23 +50,43 @@ class AttemptBounds:
 async def count_attempt(ctx: RequestContext, account: str) -> None:
     """Count one that is about to be checked. Raises `RateLimited` if there were too many: then it must not be checked.
 
+    The same for every reason, and whether or not there is such an account.
+    """
+    seconds = await _count(ctx, ctx.services.attempts, account)
+    if seconds:
+        if all(name != RETRY_AFTER for name, _ in ctx.effects.headers):  # one operation may sign in more than once
+            ctx.effects.header(RETRY_AFTER, str(seconds))
+        raise RateLimited(f"Too many failed sign-ins: try again in {seconds} seconds")
+
+
+async def may_be_mailed(ctx: RequestContext, account: str) -> bool:
+    """Count a mail to that address, unless there were too many."""
+    return not await _count(ctx, ctx.services.mail_attempts, account)
+
+
+async def _count(ctx: RequestContext, counted: AttemptBounds, account: str) -> int:
+    """For how many seconds there is no room for another; 0 if this one was counted.
+
     A count begins with the first attempt and ends with the window; what is refused is not counted and prolongs nothing.
     """
-    bounds = ctx.services.attempts.of(account, ctx.address)
+    bounds = counted.of(account, ctx.address)
     now = ctx.clock()
-    _refuse_beyond(ctx, bounds, await ctx.sql.all(_counts(bounds, now)), now)  # cheap for who keeps on trying
+    if seconds := _wait(bounds, await ctx.sql.all(_counts(bounds, now)), now):  # cheap for who keeps on trying
+        return seconds
     async with ctx.sql.transaction() as transaction:
         await _lock(transaction, bounds)
         running = await transaction.all(_counts(bounds, now))
-        _refuse_beyond(ctx, bounds, running, now)
+        if seconds := _wait(bounds, running, now):
+            return seconds
         counts = {row["who"]: row["count"] for row in running}
         for who in bounds:
             if who in counts:
                 await transaction.execute(_now_at(who, counts[who] + 1))
             else:
                 await transaction.execute(delete(login_attempts).where(login_attempts.c.who == who))
-                await transaction.insert(login_attempts, who=who, count=1, ends_at=now + ctx.services.attempts.window)
+                await transaction.insert(login_attempts, who=who, count=1, ends_at=now + counted.window)
         await _forget(transaction, now)
+    return 0
 
 
 async def forgive_attempt(ctx: RequestContext, transaction: Transaction, account: str) -> None:
@@ -77,6 +97,13 @@ async def forgive_attempt(ctx: RequestContext, transaction: Transaction, account
     await transaction.execute(delete(login_attempts).where(login_attempts.c.who.in_(own)))
     for row in await transaction.all(_counts(bounds, ctx.clock())):
         await transaction.execute(_now_at(row["who"], max(row["count"] - 1, 0)))
+
+
+async def forget_attempts(ctx: RequestContext, transaction: Transaction, account: str) -> None:
+    """The password is another one: the account's count ends."""
+    own = ctx.services.attempts.of(account, "")
+    await _lock(transaction, own)
+    await transaction.execute(delete(login_attempts).where(login_attempts.c.who.in_(own)))
 
 
 async def _lock(transaction: Transaction, bounds: Iterable[str]) -> None:
@@ -92,14 +119,10 @@ def _now_at(who: str, count: int) -> Update:
     return update(login_attempts).where(login_attempts.c.who == who).values(count=count)
 
 
-def _refuse_beyond(ctx: RequestContext, bounds: dict[str, int], running: Sequence[RowMapping], now: datetime) -> None:
-    """The same for every reason, and whether or not there is such an account."""
+def _wait(bounds: dict[str, int], running: Sequence[RowMapping], now: datetime) -> int:
+    """For how many seconds somebody is beyond a bound."""
     ends = [row["ends_at"] for row in running if row["count"] >= bounds[row["who"]]]
-    if ends:
-        seconds = ceil((max(ends) - now).total_seconds())
-        if all(name != RETRY_AFTER for name, _ in ctx.effects.headers):  # one operation may sign in more than once
-            ctx.effects.header(RETRY_AFTER, str(seconds))
-        raise RateLimited(f"Too many failed sign-ins: try again in {seconds} seconds")
+    return ceil((max(ends) - now).total_seconds()) if ends else 0
 
 
 async def _forget(transaction: Transaction, now: datetime) -> None:

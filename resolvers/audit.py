@@ -20,7 +20,7 @@ from storage.sql.database import Transaction
 from storage.sql.tables import audit_log
 
 HIDDEN = "***"
-_SECRET_FIELDS = frozenset({"password", "connection_config"})
+_SECRET_FIELDS = frozenset({"password", "connection_config", "webhook_url"})
 
 Changes = dict[str, dict[str, Any]]
 
@@ -51,20 +51,20 @@ async def record(
     )
 
 
-def changes_between(before: RowMapping, sent: Mapping[str, object]) -> Changes:
+def changes_between(before: RowMapping | Mapping[str, Any], sent: Mapping[str, object]) -> Changes:
     """`{field: {before, after}}` for each key that was sent, even if equal."""
     return {name: _side_by_side(name, before, value) for name, value in sent.items()}
 
 
-def noted(name: str, value: object) -> Changes:
+def noted(name: str, value: object, *, before: object = None) -> Changes:
     """Something that happened to an entity and changed no field of it: `{name: {before: null, after: value}}`.
 
     The log's actions are a closed set, so a revealed password or a triggered harvest is an update that says so.
     """
-    return {name: {"before": None, "after": _plain(value)}}
+    return {name: {"before": _plain(before), "after": _plain(value)}}
 
 
-def _side_by_side(name: str, before: RowMapping, value: object) -> dict[str, Any]:
+def _side_by_side(name: str, before: RowMapping | Mapping[str, Any], value: object) -> dict[str, Any]:
     if name in _SECRET_FIELDS:
         return {"before": HIDDEN, "after": HIDDEN}
     return {"before": _plain(before[name]), "after": _plain(value)}

@@ -12,7 +12,7 @@ from typing import Any, Final
 from uuid import UUID
 
 import orjson
-from sqlalchemy import Boolean, Column, Table
+from sqlalchemy import Boolean, Column, Integer, Table
 from sqlalchemy.types import TypeEngine
 
 from core.errors import InvalidInput, Problem
@@ -91,6 +91,8 @@ def _check_of(kind: TypeEngine[Any]) -> Callable[[str, object], Problem | None]:
         return _object_problem
     if isinstance(kind, Boolean):
         return _boolean_problem
+    if isinstance(kind, Integer):
+        return _integer_problem
     return lambda name, value: text_problem(name, value, longest=getattr(kind, "length", None))
 
 
@@ -111,6 +113,14 @@ def _uuid_problem(name: str, value: object) -> Problem | None:
 
 def _boolean_problem(name: str, value: object) -> Problem | None:
     return None if isinstance(value, bool) else _wrong(name, "bool_type", "Input should be a valid boolean", value)
+
+
+def _integer_problem(name: str, value: object) -> Problem | None:
+    if isinstance(value, bool) or not isinstance(value, int):
+        return _wrong(name, "int_type", "Input should be a valid integer", value)
+    if not -(2**31) <= value < 2**31:
+        return _wrong(name, "int_parsing_size", "Input should be an integer of 32 bits", value)
+    return None
 
 
 def _object_problem(name: str, value: object) -> Problem | None:

@@ -73,11 +73,11 @@ class Binder:
         return {name: value for name, value in variables.items() if name in self._used}
 
     def faults(self, error: InvalidInput) -> tuple[Fault, ...]:
-        """Where on the wire an error from below has its causes."""
+        """Where on the wire an error from below has its causes. What may be secret is not sent back."""
         if isinstance(error, Unbindable):
-            return error.faults
+            return tuple(fault.without_secrets() for fault in error.faults)
         problems = error.problems or (Problem((), error.detail),)
-        return tuple(Fault(self._locate(each.path), each.kind, each.message, each.value) for each in problems)
+        return tuple(Fault(self._locate(each.path), each.kind, each.message, each.value).without_secrets() for each in problems)
 
     def _locate(self, path: tuple[str | int, ...]) -> tuple[str | int, ...]:
         """A problem names an argument path of the graph, or a field of a use case."""

@@ -37,7 +37,7 @@ class Bounds:
 
 async def read_bytes(request: Request, limit: int) -> bytes:
     """The body, unless it is too large: then no more of it is read than the limit. Raises `TooLarge`, `UnsupportedMedia`."""
-    return await _limited(request, limit).body()
+    return await limited(request, limit).body()
 
 
 async def read_json(request: Request, limit: int) -> Any:
@@ -54,13 +54,14 @@ async def read_json(request: Request, limit: int) -> Any:
 async def read_form(request: Request, limit: int, fields: int) -> Any:
     """The form; empty for a body of another type."""
     try:
-        async with _limited(request, limit).form(max_files=fields, max_fields=fields) as form:
+        async with limited(request, limit).form(max_files=fields, max_fields=fields) as form:
             return FormData(form.multi_items())
     except (MultiPartException, HTTPException) as error:  # the second within a Starlette application
         raise Unbindable([Fault(("body",), "value_error", "There was an error parsing the body")]) from error
 
 
-def _limited(request: Request, limit: int) -> Request:
+def limited(request: Request, limit: int) -> Request:
+    """The request, of whose body no more is read than that. Raises `TooLarge` and `UnsupportedMedia`, the first also on reading."""
     if request.headers.get("content-encoding", "identity").strip().lower() not in {"", "identity"}:
         raise UnsupportedMedia("Send the body as it is, without a content encoding")
     announced = request.headers.get("content-length", "")

@@ -125,7 +125,8 @@ class Call:
         """The reply for anything that went wrong."""
         known = error if isinstance(error, DomainError) else Internal(self.report(error))
         faults = self.endpoint.binder.faults(known) if isinstance(known, InvalidInput) else ()
-        return self.endpoint.declared.dialect.refuse(known, faults)
+        declared = self.endpoint.declared
+        return declared.dialect.at(declared.rest.path).refuse(known, faults)
 
     def report(self, error: BaseException) -> str:
         """Log an unforeseen error; the id under which it is found."""
@@ -243,5 +244,5 @@ async def _cut(call: Call, chunks: AsyncGenerator[bytes, None]) -> AsyncGenerato
         try:
             async for chunk in chunks:
                 yield chunk
-        except Exception as error:
+        except Exception as error:  # too late for another status: the reply has begun
             raise StreamCut(f"{call.endpoint.declared.name}: see error {call.report(error)}") from error

@@ -49,6 +49,10 @@ class Dialect(abc.ABC):
         """The query with what the server's settings add to it."""
         return query
 
+    def at(self, path: str) -> Dialect:
+        """How it is spoken below that path template: a service may be made of parts that word their refusals differently."""
+        return self
+
     @abc.abstractmethod
     def acknowledge(self, status: int) -> Reply:
         """The reply of a call that returns nothing."""

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from core.errors import InvalidInput
+from core.secrets import MASK, names_secret, without_secrets
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,6 +19,12 @@ class Fault:
     message: str
     value: object = None
     context: Mapping[str, Any] | None = None
+
+    def without_secrets(self) -> Fault:
+        """The same, with what may be secret masked: members and parameters with such names, and texts with such words."""
+        holder = self.where[:-1] if self.kind == "missing" else self.where  # what is missing shows what is around it
+        named = any(names_secret(each) for each in holder) or names_secret(self.value)
+        return replace(self, value=MASK if named and self.value is not None else without_secrets(self.value))
 
 
 class Unbindable(InvalidInput):

@@ -98,7 +98,7 @@ class Models:
 
     def _within(self, type_: Any, constraint: Constraint | None) -> Any:
         if isinstance(type_, GraphQLList):
-            return list[self.annotation(type_.of_type)]  # type: ignore[misc]
+            return list[self.annotation(type_.of_type)]  # type: ignore[misc]  # a type made here, not written
         if constraint is not None and constraint.one_of:
             return Literal[tuple(constraint.one_of)]
         plain = self._named(type_)
@@ -122,7 +122,7 @@ class Models:
 
     def _enum(self, type_: GraphQLEnumType) -> Any:
         """Members are named as in the graph and valued as on the wire."""
-        members = Enum(type_.name, {name: self._leaves.enum(name) for name in type_.values})  # type: ignore[misc]
+        members = Enum(type_.name, {name: self._leaves.enum(name) for name in type_.values})  # type: ignore[misc]  # its members are known here
         return Annotated[members, PlainSerializer(lambda member: member.name)]
 
     def _member(self, name: str, field: Any) -> Member:

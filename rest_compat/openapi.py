@@ -159,6 +159,7 @@ def _error_statuses(endpoint: Endpoint) -> Iterable[int]:
         (401, 403): _needs_login(endpoint),
         (404,): bool(declared.template.parameters) or any(link.nullable for link in chain(declared.selection)),
         (400, 409): declared.kind is OperationType.MUTATION,
+        (409,): any(field.computed for field in declared.selection.fields),
         (413,): endpoint.binder.reads_body or declared.kind is OperationType.QUERY,
         (415,): endpoint.binder.reads_body,
         (429,): True,  # every caller is counted

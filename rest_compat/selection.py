@@ -29,6 +29,7 @@ from graphql import (
     is_list_type,
 )
 
+from engine.declare import kind_of
 from engine.selections import Selections
 from rest_compat.directives import Marks, Vocabulary
 
@@ -45,6 +46,8 @@ class Selected:
     marks: Marks
     node: FieldNode
     below: Selection | None
+    computed: bool = False
+    """Whether a use case makes the value, rather than a row that is read."""
 
     @property
     def many(self) -> bool:
@@ -123,7 +126,8 @@ class Selector:
             else None
         )
         marks = next((marks for node in nodes if (marks := self._vocabulary.marks(node))), Marks())
-        return Selected(key, type_, definition.description if definition else None, marks, nodes[0], below)
+        computed = definition is not None and kind_of(definition) is None
+        return Selected(key, type_, definition.description if definition else None, marks, nodes[0], below, computed)
 
 
 def _only_fragment(sets: Sequence[SelectionSetNode]) -> str | None:

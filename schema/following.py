@@ -23,16 +23,16 @@ from engine.scalars import Long
 from resolvers import following
 from resolvers.context import RequestContext
 from schema.instruments.access import may
+from schema.instruments.file_record import FileRecord
 from schema.instruments.harvest_run import HarvestRun, RunLogLine
 from schema.instruments.instrument import Instrument
 from schema.instruments.schedule import HarvestSchedule
 from schema.instruments.service_account import ServiceAccount
 from schema.instruments.storage_location import StorageLocation
+from schema.instruments.transfer import Transfer
 from schema.instruments.user import User
 from schema.platform.access import anybody_known
 from storage.sql.tables import runs
-
-strawberry.enum(AuditAction, name="ChangeAction", description="What was done to a node.")
 
 
 class Followed:
@@ -64,7 +64,8 @@ class Followed:
 
 _RUN = Followed(HarvestRun, runs.c.finished_at)
 _NODES = {
-    kind.__name__: Followed(kind) for kind in (Instrument, ServiceAccount, StorageLocation, HarvestSchedule, HarvestRun, User)
+    kind.__name__: Followed(kind)
+    for kind in (Instrument, ServiceAccount, StorageLocation, HarvestSchedule, HarvestRun, FileRecord, Transfer, User)
 }
 
 
@@ -191,7 +192,7 @@ class FollowingSubscription:
     )
     changes: NodeChanges = live(
         _changes,
-        "What becomes of an instrument, a service account, a storage location, a schedule, a harvest or a user.",
+        "What becomes of an instrument, a service account, a storage location, a schedule, a harvest, a file, a transfer or a user.",
         topic=_node_topic,
         guard=anybody_known,
         arguments={

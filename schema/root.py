@@ -10,19 +10,29 @@ from engine.declare import Node, node_lookup
 from engine.scalars import SCALARS
 from schema.following import FollowingSubscription
 from schema.instruments.account_mutations import AccountMutations
+from schema.instruments.grant_mutations import GrantMutations
+from schema.instruments.group_mutations import GroupMutations
 from schema.instruments.harvest_run_mutations import HarvestRunMutations
+from schema.instruments.hook_mutations import HookMutations
 from schema.instruments.instrument_mutations import InstrumentMutations
+from schema.instruments.instrument_request_mutations import InstrumentRequestMutations
+from schema.instruments.member_mutations import MemberMutations
+from schema.instruments.notification_mutations import NotificationMutations
+from schema.instruments.project_mutations import ProjectMutations
 from schema.instruments.queries import InstrumentsQuery, InstrumentsSubscription
 from schema.instruments.schedule_mutations import ScheduleMutations
 from schema.instruments.service_account_mutations import ServiceAccountMutations
+from schema.instruments.sharing_queries import SharingQuery, SharingSubscription
 from schema.instruments.storage_location_mutations import StorageLocationMutations
+from schema.instruments.storage_location_test import StorageTestQuery
+from schema.instruments.user_mutations import UserMutations
 from schema.platform.access import anybody_known
 from schema.platform.personal_token import PersonalTokensQuery
 from schema.platform.personal_token_mutations import PersonalTokenMutations
 
 
 @strawberry.type(description="Everything that can be read.")
-class Query(InstrumentsQuery, PersonalTokensQuery):
+class Query(InstrumentsQuery, SharingQuery, StorageTestQuery, PersonalTokensQuery):
     """Fields of all domains."""
 
     node: Node | None = node_lookup(
@@ -33,18 +43,26 @@ class Query(InstrumentsQuery, PersonalTokensQuery):
 @strawberry.type(description="Everything that can be changed.")
 class Mutation(
     AccountMutations,
+    UserMutations,
     InstrumentMutations,
     ServiceAccountMutations,
     StorageLocationMutations,
     ScheduleMutations,
+    HookMutations,
     HarvestRunMutations,
+    GroupMutations,
+    ProjectMutations,
+    MemberMutations,
+    GrantMutations,
+    InstrumentRequestMutations,
+    NotificationMutations,
     PersonalTokenMutations,
 ):
     """Fields of all domains."""
 
 
 @strawberry.type(description="Streams of rows and events.")
-class Subscription(InstrumentsSubscription, FollowingSubscription):
+class Subscription(InstrumentsSubscription, SharingSubscription, FollowingSubscription):
     """Fields of all domains."""
 
 

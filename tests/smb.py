@@ -15,9 +15,13 @@ from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
+import orjson
+
 from core.secrets import Keyring, Secret
-from core.vocabulary import TransferAdapter
+from core.vocabulary import StorageType, TransferAdapter
 from jobs.sources import SmbAccess, Source, open_source
+from storage.objects.opening import StorageAccess, open_store
+from storage.objects.protocol import ObjectStore
 from tests.servers import SERVERS, environment
 
 KEYRING = Keyring([bytes(32)])
@@ -60,6 +64,21 @@ class Samba:
         smb = SmbAccess(keyring=KEYRING, connecting=connecting, answer=answer)
         return open_source(self.instrument(**changes), [], account or self.account(), smb)
 
+    def location(self, base_path: str = "archive", **changes: str) -> dict[str, Any]:
+        """The row of a storage location in the folder, which the account may write from now on."""
+        self.folder.chmod(0o777)
+        config: dict[str, Any] = {"host": self.address, "share": f"rw/{self.folder.name}", "username": self.user}
+        config |= {"password": self.password, "domain": None} | changes
+        return sealed(StorageType.CIFS, base_path, config, "password")
+
+    def store(self, base_path: str = "archive", *, seconds: float = 2, owner: str = "owner", **changes: str) -> ObjectStore:
+        access = StorageAccess(KEYRING, connecting=seconds, smb_answer=seconds)
+        return open_store(self.location(base_path, **changes), [], access, owner)
+
+    def clear(self) -> None:
+        """Give the space back."""
+        shutil.rmtree(self.folder)
+
     def do(self, verb: str) -> None:
         """Any verb of `scripts/servers/samba`; only of a server of the test's own."""
         assert self.own, "others use this server, too"
@@ -77,6 +96,17 @@ def shared() -> Samba:
     names = ("", "_USER", "_PASSWORD", "_FOLDER")
     address, user, password, share = (found[f"SWITCHYARD_TEST_SMB{name}"] for name in names)
     return Samba(address, user, password, Path(share), {})
+
+
+def sealed(kind: StorageType, base_path: str, config: dict[str, Any], secret: str) -> dict[str, Any]:
+    """A storage location's columns as they are stored."""
+    return {
+        "name": "Archive",
+        "type": kind,
+        "base_path": base_path,
+        "connection_config": config | {secret: "****"},
+        "secrets_sealed": KEYRING.seal(Secret(orjson.dumps({secret: config[secret]}).decode())),
+    }
 
 
 @contextmanager

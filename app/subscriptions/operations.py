@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Hashable
-from contextlib import aclosing
+from collections.abc import AsyncGenerator, Callable, Hashable, Iterator
+from contextlib import AbstractContextManager, ExitStack, aclosing, contextmanager
 from functools import partial
 
 import orjson
@@ -12,9 +12,10 @@ from graphql import OperationType
 
 from app.graphql_documents import Documents
 from app.graphql_request import Asked, BadRequest
+from app.observability import Exchange, Trace, watched
 from app.subscriptions.feed import Feed
 from app.subscriptions.payload import Payload, failed, payload_of, refused
-from app.subscriptions.session import Session, rights
+from app.subscriptions.session import EndedError, Session, rights
 from app.subscriptions.sharing import Deliver, Group, Stand
 from core.errors import RateLimited, Timeout, TooLarge, Unavailable
 from engine.operation import Following, Operation
@@ -33,8 +34,18 @@ TURNS = 64
 class Operations:
     """Of all clients of this process."""
 
-    def __init__(self, documents: Documents, feed: Feed, bounds: Bounds, *, most: int) -> None:
+    def __init__(
+        self,
+        documents: Documents,
+        feed: Feed,
+        bounds: Bounds,
+        *,
+        most: int,
+        ended: Callable[[Exchange], None] = lambda _: None,
+        trace: Trace | None = None,
+    ) -> None:
         self.feed = feed
+        self._ended, self._trace = ended, trace
         self._documents, self._bounds = documents, bounds
         self._groups: dict[Hashable, Group] = {}
         self._looks, self._turns = asyncio.Semaphore(LOOKS), asyncio.Semaphore(TURNS)
@@ -42,8 +53,13 @@ class Operations:
         self.open = 0
         """Operations that have not ended."""
 
+    def watched(self, exchange: Exchange, *, logged: bool = True) -> AbstractContextManager[None]:
+        """Entered while an operation runs that is no HTTP request."""
+        exchange.trace = self._trace
+        return watched(exchange, self._ended, logged=logged)
+
     async def run(
-        self, asked: Asked, session: Session, *, read_only: bool = False, deliver: Deliver | None = None
+        self, asked: Asked, session: Session, exchange: Exchange, *, read_only: bool = False, deliver: Deliver | None = None
     ) -> AsyncGenerator[Payload, None]:
         """What the client gets, until the operation ends. Whatever keeps it from being executed is the last payload.
 
@@ -51,32 +67,50 @@ class Operations:
         """
         ctx = session.context()
         if self.open >= self._most:
-            yield failed(ctx, RateLimited(f"more than {self._most} operations are open: try again in a moment"))
+            error = RateLimited(f"more than {self._most} operations are open: try again in a moment")
+            exchange.ended, exchange.refused = "refused", error.code.lower()
+            yield failed(ctx, error)
             return
         self.open += 1
         try:
-            async with aclosing(self._run(asked, session, read_only, deliver)) as payloads:
+            async with aclosing(self._run(asked, session, exchange, read_only, deliver)) as payloads:
                 async for payload in payloads:
-                    self._bounds.check_reply(payload.body)
                     yield payload
-        except BadRequest as refusal:
-            yield Payload(orjson.dumps([refusal.error]), refused=True)
+        except BadRequest as refused_request:
+            yield Payload(orjson.dumps([refused_request.error]), refused=True)
         except (Unavailable, Timeout, TooLarge, RateLimited) as error:
             yield failed(ctx, error)
         finally:
             self.open -= 1
 
     async def _run(
-        self, asked: Asked, session: Session, read_only: bool, deliver: Deliver | None
+        self, asked: Asked, session: Session, exchange: Exchange, read_only: bool, deliver: Deliver | None
+    ) -> AsyncGenerator[Payload, None]:
+        with ExitStack() as spans, _noted(exchange):
+            operation, errors = self._documents.operation(asked)
+            if operation is None:
+                payload = refused(session.context(), errors)
+                exchange.ended, exchange.refused = "refused", payload.reason
+                yield payload
+                return
+            if operation.definition.operation is OperationType.MUTATION and read_only:
+                raise BadRequest(405, "a mutation needs POST")
+            known = self._documents.knows(asked)
+            spans.enter_context(_span(exchange, operation, known=known))
+            async with aclosing(self._executed(operation, asked, session, deliver, known=known)) as payloads:
+                async for payload in payloads:
+                    self._bounds.check_reply(payload.body)
+                    if payload.refused:
+                        exchange.ended, exchange.refused = "refused", payload.reason
+                    else:
+                        exchange.events += 1
+                    yield payload
+
+    async def _executed(
+        self, operation: Operation, asked: Asked, session: Session, deliver: Deliver | None, *, known: bool
     ) -> AsyncGenerator[Payload, None]:
         ctx = session.context()
-        operation, errors = self._documents.operation(asked)
-        if operation is None:
-            yield refused(ctx, errors)
-            return
         kind = operation.definition.operation
-        if kind is OperationType.MUTATION and read_only:
-            raise BadRequest(405, "a mutation needs POST")
         if kind is not OperationType.SUBSCRIPTION:
             async with session.turns:
                 async with self._turns, ctx.in_time():
@@ -87,7 +121,7 @@ class Operations:
         if following is None:
             rest = self._batches(operation, asked, session)
         else:
-            rest = self._live(self._group(operation, following, asked, session), session, deliver)
+            rest = self._live(self._group(operation, following, asked, session, known=known), session, deliver)
         async with aclosing(rest):
             async for payload in rest:
                 yield payload
@@ -137,10 +171,50 @@ class Operations:
         finally:
             group.leave()
 
-    def _group(self, operation: Operation, following: Following, asked: Asked, session: Session) -> Group:
+    def _group(self, operation: Operation, following: Following, asked: Asked, session: Session, *, known: bool) -> Group:
         key = operation, orjson.dumps(asked.variables, option=orjson.OPT_SORT_KEYS), rights(session.principals)
         group = self._groups.get(key)
         if group is None:
-            group = Group(self.feed, following, session.context, self._looks, partial(self._groups.pop, key))
+            looking = partial(self._looking, operation, known=known)
+            group = Group(self.feed, following, session.context, self._looks, looking, partial(self._groups.pop, key))
             self._groups[key] = group
         return group
+
+    @contextmanager
+    def _looking(self, operation: Operation, *, known: bool) -> Iterator[None]:
+        """Entered while a look is made: for all who follow the same, so for no operation of theirs."""
+        exchange = Exchange({"method": "LOOK", "path": "/graphql"})
+        exchange.serves("graphql", "/graphql look")
+        with self.watched(exchange, logged=False), _span(exchange, operation, known=known), _noted(exchange):
+            yield
+
+
+@contextmanager
+def _noted(exchange: Exchange) -> Iterator[None]:
+    """How it ends, unless that is known already."""
+    ended = "failed"
+    try:
+        yield
+        ended = "completed"
+    except (asyncio.CancelledError, GeneratorExit):
+        ended = "left"
+        raise
+    except EndedError:
+        ended = "session over"
+        raise
+    except BadRequest:
+        ended = "refused"
+        raise
+    finally:
+        exchange.ended = exchange.ended or ended
+
+
+@contextmanager
+def _span(exchange: Exchange, operation: Operation, *, known: bool) -> Iterator[None]:
+    """That of the operation. What ends it is told by the exchange: that a client leaves is no error."""
+    span = exchange.executes(operation.definition, known=known)
+    span.__enter__()
+    try:
+        yield
+    finally:
+        span.__exit__(None, None, None)

@@ -9,6 +9,7 @@ import orjson
 from graphql import GraphQLError
 
 from app.graphql_http import shown
+from app.observability import refusal
 from core.context import Context
 from core.errors import DomainError, Internal
 from engine.operation import Outcome
@@ -19,6 +20,8 @@ class Payload(NamedTuple):
 
     body: bytes
     refused: bool = False
+    reason: str = ""
+    """Why nothing was executed, in a word."""
 
 
 def payload_of(ctx: Context, outcome: Outcome) -> Payload:
@@ -32,7 +35,7 @@ def payload_of(ctx: Context, outcome: Outcome) -> Payload:
 
 def refused(ctx: Context, errors: Sequence[GraphQLError]) -> Payload:
     """Why nothing was executed."""
-    return Payload(orjson.dumps([shown(ctx, error) for error in errors]), refused=True)
+    return Payload(orjson.dumps([shown(ctx, error) for error in errors]), refused=True, reason=refusal(errors))
 
 
 def failed(ctx: Context, error: Exception) -> Payload:

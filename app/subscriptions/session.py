@@ -9,6 +9,7 @@ import asyncio
 from collections.abc import Callable, Hashable, Mapping
 from datetime import datetime
 from typing import Any
+from uuid import UUID
 
 from starlette.requests import HTTPConnection
 
@@ -79,6 +80,11 @@ class Session:
     def context(self) -> RequestContext:
         """For one operation."""
         return self._contexts.context(self.principals, self._request_id, self._address)
+
+    @property
+    def subject(self) -> UUID | None:
+        """Who it is, as the log tells it."""
+        return next((each.subject for each in self.principals), None)
 
     @property
     def in_doubt(self) -> bool:

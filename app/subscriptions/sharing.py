@@ -9,6 +9,7 @@ import asyncio
 import contextvars
 import logging
 from collections.abc import Callable, Hashable
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -67,12 +68,14 @@ class Group:
         following: Following,
         context: Callable[[], Context],
         turns: asyncio.Semaphore,
+        looking: Callable[[], AbstractContextManager[None]],
         leave: Callable[[], object],
     ) -> None:
         self.generation = 0
         """How often something has changed."""
         self._members = 0
         self._following, self._context, self._turns, self._leave = following, context, turns, leave
+        self._looking = looking
         self._looks: dict[Hashable, asyncio.Task[Seen]] = {}
         self._waiting: set[Stand] = set()
         self._telling: asyncio.Task[None] | None = None
@@ -162,8 +165,10 @@ class Group:
 
     async def _look(self, place: Hashable) -> Seen:
         ctx = self._context()
-        async with self._turns, ctx.in_time():
-            look = await self._following.look(ctx, place)
+        async with self._turns:
+            with self._looking():
+                async with ctx.in_time():
+                    look = await self._following.look(ctx, place)
         if look.outcome is None:
             return Seen(None, look.place, look.ended, look.more, refused=False)
         _raise_passing(look.outcome)

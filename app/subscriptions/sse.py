@@ -11,7 +11,8 @@ from starlette.requests import Request
 from starlette.types import Receive, Scope, Send
 
 from app.graphql_request import Asked, BadRequest
-from app.observability import exchange_of, request_id_of
+from app.observability import Exchange, exchange_of, request_id_of
+from app.places import PLACE
 from app.subscriptions.operations import Operations
 from app.subscriptions.payload import failed
 from app.subscriptions.session import EndedError, Session
@@ -23,9 +24,6 @@ EVENT_STREAM = "text/event-stream"
 
 KEEP_ALIVE = 12.0
 """Seconds after which something is written, so that nobody on the way takes the silence for an end."""
-
-PLACE = "switchyard.place"
-"""In the scope of a request: gives its place among the requests under way to another, since a stream may stay for days."""
 
 _HEADERS = [
     (b"content-type", b"text/event-stream; charset=utf-8"),
@@ -47,13 +45,14 @@ class EventStreams:
         """A reply that streams. Raises `BadRequest` for what is no such request, and what keeps somebody from being known."""
         if "x-graphql-event-stream-token" in request.headers or "token" in request.query_params:
             raise BadRequest(400, "streams are not shared here: send each operation as a request of its own")
-        exchange_of(request.scope).serves("", "/graphql as events", kind="stream", known=False)
+        exchange_of(request.scope).serves("graphql", "/graphql as events", kind="stream", known=False)
         stream = EventStream(asked, self._operations, read_only=request.method != "POST", ended=self._open.discard)
         stream.session = Session(self._contexts, self._operations.feed, request, request_id_of(request.scope), stream.end)
         try:
             await stream.session.begin()
         except EndedError as over:
             raise BadRequest(401, over.reason, Unauthenticated.code) from over
+        exchange_of(request.scope).subject = stream.session.subject
         self._open.add(stream)
         return stream
 
@@ -67,6 +66,7 @@ class EventStream:
     """One operation of one client."""
 
     session: Session
+    _exchange: Exchange
 
     def __init__(self, asked: Asked, operations: Operations, *, read_only: bool, ended: Callable[[EventStream], None]) -> None:
         self._asked, self._operations, self._read_only, self._ended = asked, operations, read_only, ended
@@ -80,6 +80,7 @@ class EventStream:
             leave()
         try:
             await send({"type": "http.response.start", "status": 200, "headers": _HEADERS})
+            self._exchange = exchange_of(scope)
             await self._serve(receive, send)
         finally:
             self.session.close()
@@ -115,7 +116,9 @@ class EventStream:
 
     async def _write(self, send: Send) -> None:
         try:
-            async with aclosing(self._operations.run(self._asked, self.session, read_only=self._read_only)) as payloads:
+            async with aclosing(
+                self._operations.run(self._asked, self.session, self._exchange, read_only=self._read_only)
+            ) as payloads:
                 async for payload in payloads:
                     body = b'{"errors":' + payload.body + b"}" if payload.refused else payload.body
                     await send({"type": "http.response.body", "body": _next(body), "more_body": True})

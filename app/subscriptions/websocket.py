@@ -20,7 +20,7 @@ from starlette.requests import HTTPConnection
 from starlette.types import Message, Receive, Scope, Send
 
 from app.graphql_request import Asked, BadRequest, asked_of
-from app.observability import Reporter, printable
+from app.observability import Exchange, Reporter, printable
 from app.settings import Settings
 from app.socket_protocol import WRITE
 from app.subscriptions.operations import Operations
@@ -183,21 +183,35 @@ class Socket:
         quoted = orjson.dumps(name)
         try:
             if len(self._running) >= self._most:
-                raise RateLimited(f"more than {self._most} operations on one socket")  # noqa: TRY301
+                raise RateLimited(f"more than {self._most} operations on one socket")  # noqa: TRY301  # told as those of the rates
             self._session.count()
         except RateLimited as error:
-            await self._tell(_event(quoted, b"error", failed(self._session.context(), error).body))
+            exchange = self._exchange(self._session)
+            exchange.ended, exchange.refused = "refused", error.code.lower()
+            with self._operations.watched(exchange):
+                await self._tell(_event(quoted, b"error", failed(self._session.context(), error).body))
             return
-        self._running[name] = asyncio.create_task(self._run(self._session, name, quoted, asked))
+        self._running[name] = asyncio.create_task(self._watched(self._session, name, quoted, asked))
 
-    async def _run(self, session: Session, name: str, quoted: bytes, asked: Asked) -> None:
+    def _exchange(self, session: Session) -> Exchange:
+        exchange = Exchange({"method": "WS", "path": self._connection.scope["path"]}, self.id)
+        exchange.serves("graphql", "/graphql as messages", known=False)
+        exchange.subject = session.subject
+        return exchange
+
+    async def _watched(self, session: Session, name: str, quoted: bytes, asked: Asked) -> None:
+        exchange = self._exchange(session)
+        with self._operations.watched(exchange):
+            await self._run(session, exchange, name, quoted, asked)
+
+    async def _run(self, session: Session, exchange: Exchange, name: str, quoted: bytes, asked: Asked) -> None:
         """One operation, from its first event to its last."""
         last = b'{"id":' + quoted + b',"type":"complete"}'
         try:
             await session.renew()
             begin = b'{"id":' + quoted + b',"type":"next","payload":'
-            deliver = partial(self._deliver, session, begin)
-            async with aclosing(self._operations.run(asked, session, deliver=deliver)) as payloads:
+            deliver = partial(self._deliver, session, exchange, begin)
+            async with aclosing(self._operations.run(asked, session, exchange, deliver=deliver)) as payloads:
                 async for payload in payloads:
                     if payload.refused:
                         last = _event(quoted, b"error", payload.body)
@@ -213,8 +227,11 @@ class Socket:
             with suppress(OSError):
                 await self._tell(last)
 
-    def _deliver(self, session: Session, begin: bytes, payload: bytes) -> bool:
-        return not session.in_doubt and self._write(begin + payload + b"}")
+    def _deliver(self, session: Session, exchange: Exchange, begin: bytes, payload: bytes) -> bool:
+        if session.in_doubt or not self._write(begin + payload + b"}"):
+            return False
+        exchange.events += 1
+        return True
 
     async def _tell(self, text: bytes) -> None:
         """Waits while the client takes nothing."""

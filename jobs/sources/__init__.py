@@ -3,6 +3,6 @@
 from jobs.sources.local import LocalFolder
 from jobs.sources.opening import open_source
 from jobs.sources.protocol import FileState, FoundFile, Refuse, Source
-from jobs.sources.smb_access import SmbAccess
+from storage.objects.smb_access import SmbAccess
 
 __all__ = ["FileState", "FoundFile", "LocalFolder", "Refuse", "SmbAccess", "Source", "open_source"]

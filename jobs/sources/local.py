@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import stat
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import BinaryIO
 
@@ -59,23 +60,20 @@ class LocalFolder:
         with os.scandir(self._root / folder) as listing:
             for entry in listing:
                 path = folder + entry.name
-                reason = unusable(path)
-                if reason is not None:
+                if (reason := unusable(path)) is not None:
                     refuse(path, reason)
+                elif entry.is_file(follow_symlinks=False):
+                    try:
+                        found = entry.stat(follow_symlinks=False)
+                    except FileNotFoundError:
+                        continue
+                    entries.append(FoundFile(path, FileState(found.st_size, found.st_mtime_ns)))
                 elif entry.is_dir(follow_symlinks=False):
                     entries.append(path + "/")
-                else:
-                    entries.extend(self._file(path, entry, refuse))
+                elif entry.is_symlink():
+                    with suppress(FileNotFoundError):
+                        entries.extend(self._linked_file(path, refuse))
         return entries
-
-    def _file(self, path: str, entry: os.DirEntry[str], refuse: Refuse) -> Iterator[FoundFile]:
-        try:
-            if entry.is_symlink():
-                yield from self._linked_file(path, refuse)
-            elif entry.is_file(follow_symlinks=False):
-                yield FoundFile(path, _state(entry.stat(follow_symlinks=False)))
-        except FileNotFoundError:
-            return
 
     def _linked_file(self, path: str, refuse: Refuse) -> Iterator[FoundFile]:
         """A link to a file of the source is a file; what a link to a folder shows is found in that folder itself."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -11,8 +10,8 @@ from core.errors import InvalidInput, NotSupported
 from core.vocabulary import TransferAdapter
 from jobs.sources.local import LocalFolder
 from jobs.sources.protocol import Source
-from jobs.sources.smb_access import Account, Address, SmbAccess
-from storage.objects.paths import allowed_folder, safe_name
+from storage.objects.paths import allowed_folder
+from storage.objects.smb_access import Account, Address, SmbAccess, names_of
 
 LOCAL_HOSTS = frozenset({"file:", "file://"})
 
@@ -41,17 +40,12 @@ def _local(instrument: Row, roots: Sequence[Path]) -> Source:
 
 def _smb(instrument: Row, account: Row | None, smb: SmbAccess) -> Source:
     from jobs.sources.smb import SmbFolder
-    from jobs.sources.smb_share import Share
+    from storage.objects.smb_share import Share
 
     address = Address.parse(instrument["cifs_host"])
-    names = _names(instrument["cifs_share"])
+    names = names_of(instrument["cifs_share"])
     if not names:
         raise InvalidInput("the instrument names no share")
     share, *folder = names
-    folder += _names(instrument["cifs_base_path"] or "")
+    folder += names_of(instrument["cifs_base_path"] or "")
     return SmbFolder(Share(address, share, Account.of(account, smb.keyring), smb.connecting, smb.answer), folder)
-
-
-def _names(path: str) -> list[str]:
-    """The names that a path of a share goes through, in either notation."""
-    return [safe_name(name) for name in re.split(r"[/\\]", path) if name]

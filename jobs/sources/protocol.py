@@ -6,9 +6,8 @@ A source blocks: call it in a thread, one call at a time.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import BinaryIO, Protocol
+from typing import BinaryIO, NamedTuple, Protocol
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -16,8 +15,7 @@ Refuse = Callable[[str, str], None]
 """Told the path and the reason of whatever is left out."""
 
 
-@dataclass(frozen=True, slots=True)
-class FileState:
+class FileState(NamedTuple):
     """What tells one content from another without reading it."""
 
     size: int
@@ -32,8 +30,7 @@ class FileState:
             return None
 
 
-@dataclass(frozen=True, slots=True)
-class FoundFile:
+class FoundFile(NamedTuple):
     """A file of the source; the path is relative, separated by `/`."""
 
     path: str

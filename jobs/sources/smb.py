@@ -5,40 +5,23 @@ What the server itself shows in the folder is its own affair: links that it reso
 
 from __future__ import annotations
 
-import io
 from collections.abc import Iterator, Sequence
-from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from typing import Any, BinaryIO, cast
 
-from smbprotocol import MAX_PAYLOAD_SIZE
-from smbprotocol.exceptions import EndOfFile, NoMoreFiles, NoSuchFile
+from smbprotocol.exceptions import NoMoreFiles, NoSuchFile
 from smbprotocol.file_info import FileAttributes, FileInformationClass
-from smbprotocol.open import (
-    CreateDisposition,
-    CreateOptions,
-    FilePipePrinterAccessMask,
-    ImpersonationLevel,
-    Open,
-    QueryDirectoryFlags,
-    ShareAccess,
-)
+from smbprotocol.open import CreateOptions, QueryDirectoryFlags
 
 from core.errors import InvalidInput
 from jobs.sources.protocol import EPOCH, FileState, FoundFile, Refuse
-from jobs.sources.smb_share import Share
 from jobs.sources.walking import Entry, in_order, unusable
 from storage.objects.paths import safe_name
+from storage.objects.smb_handles import ATTRIBUTES, READ, SmbReader, open_handle
+from storage.objects.smb_share import Share
 
-_READ = FilePipePrinterAccessMask.FILE_READ_DATA | FilePipePrinterAccessMask.FILE_READ_ATTRIBUTES
-_ATTRIBUTES = FilePipePrinterAccessMask.FILE_READ_ATTRIBUTES
 _FILE = CreateOptions.FILE_NON_DIRECTORY_FILE | CreateOptions.FILE_SEQUENTIAL_ONLY
 _FOLDER = CreateOptions.FILE_DIRECTORY_FILE | CreateOptions.FILE_OPEN_REPARSE_POINT
-_OTHERS_MAY_DO_ALL = ShareAccess.FILE_SHARE_READ | ShareAccess.FILE_SHARE_WRITE | ShareAccess.FILE_SHARE_DELETE
-"""The instrument is not to notice that its files are read."""
-
-_CREDITS = 64
-"""Asked for with each read, so that the next one may be of 1 MiB, which costs 16."""
 
 _OWN_CONTENT = frozenset({0xC0000004, 0x80000006, 0x80000007, 0x80000013, 0x80000017, 0x8000001E})
 """Tags of reparse points that are files with a content of their own, which the server has compressed, deduplicated or moved."""
@@ -67,13 +50,13 @@ class SmbFolder:
         return in_order(entries)
 
     def state(self, path: str) -> FileState:
-        handle = self._open(path, _ATTRIBUTES, _FILE)
+        handle = self._open(path, ATTRIBUTES, _FILE)
         with self._share.asking(path):
             handle.close()
         return FileState(handle.end_of_file, _nanoseconds(handle.last_write_time))
 
     def open(self, path: str) -> BinaryIO:
-        return cast("BinaryIO", _Reader(self._share, self._open(path, _READ, _FILE), path))
+        return cast("BinaryIO", SmbReader(self._share, self._open(path, READ, _FILE), path))
 
     def lost(self) -> str | None:
         return self._share.lost()
@@ -100,7 +83,7 @@ class SmbFolder:
     def _entries(self, folder: str, refuse: Refuse) -> tuple[int, list[Entry]]:
         number = 0
         entries: list[Entry] = []
-        handle = self._open(folder.rstrip("/"), _READ, _FOLDER)
+        handle = self._open(folder.rstrip("/"), READ, _FOLDER)
         if handle.file_attributes & FileAttributes.FILE_ATTRIBUTE_REPARSE_POINT:  # since its parent was listed
             raise FileNotFoundError(folder)
         for found in self._rows(handle, folder):
@@ -125,73 +108,13 @@ class SmbFolder:
             yield from rows
 
     def _open(self, path: str, access: int, options: int) -> Any:
+        shown = self._shown(path)
         names = [safe_name(name) for name in path.split("/")] if path else []
-        handle = Open(self._share.tree(), "\\".join([*self._folder, *names]))
-        with self._share.asking(self._shown(path)):
-            handle.create(
-                ImpersonationLevel.Impersonation,
-                access,
-                0,
-                _OTHERS_MAY_DO_ALL,
-                CreateDisposition.FILE_OPEN,
-                options,
-            )
-        return handle
+        path = "\\".join([*self._folder, *names])
+        return open_handle(self._share, path, shown, access, options)
 
     def _shown(self, path: str) -> str:
         return path or "\\".join([rf"\\{self._share.address}", self._share.name, *self._folder])
-
-
-class _Reader(io.RawIOBase):
-    """An open file."""
-
-    def __init__(self, share: Share, handle: Any, path: str) -> None:
-        self._share = share
-        self._handle = handle
-        self._path = path
-        self._offset = 0
-        self._ended = False
-
-    def readable(self) -> bool:
-        return True
-
-    def read(self, size: int = -1) -> bytes:
-        """The next bytes, perhaps fewer than asked for; none at what is the end of the file by now."""
-        if size < 0:
-            return self.readall()
-        if self._ended:
-            return b""
-        with self._share.asking(self._path):
-            content = self._receive(size)
-        self._offset += len(content)
-        if not content:
-            self._share.succeeded()
-            self._end()
-        return content
-
-    def close(self) -> None:
-        self._end()
-        super().close()
-
-    def _end(self) -> None:
-        """Already at the end of the file: while it is open, Samba shows the time at which it was last changed as it was then."""
-        if not self._ended:
-            self._ended = True
-            if self._handle.connection.transport.connected:
-                with suppress(OSError), self._share.asking(self._path):  # what was read is read
-                    self._handle.close()
-
-    def _receive(self, size: int) -> bytes:
-        connection, tree = self._handle.connection, self._handle.tree_connect
-        credit = connection.sequence_window["high"] - connection.sequence_window["low"]
-        size = min(size, connection.max_read_size, credit * MAX_PAYLOAD_SIZE)
-        request, response = self._handle.read(self._offset, size, send=False)
-        sent = connection.send(request, tree.session.session_id, tree.tree_connect_id, credit_request=_CREDITS)
-        try:
-            content: bytes = response(sent)
-        except EndOfFile:
-            return b""
-        return content
 
 
 def _entry(folder: str, name: str, found: Any, refuse: Refuse) -> list[Entry]:

@@ -1,6 +1,6 @@
-"""Accounts: registration, what people change about themselves, and their removal by an admin. Contract streamweave §2.
+"""Accounts: registration, and what people change about themselves. Contract streamweave §2.
 
-Signing in and out is in `sessions`.
+Signing in and out is in `sessions`, what admins do to people in `users`.
 """
 
 from __future__ import annotations
@@ -10,9 +10,9 @@ from typing import Any
 from uuid import UUID
 
 from email_validator import EmailNotValidError, validate_email
-from sqlalchemy import exists, select
+from sqlalchemy import select
 
-from core.errors import Forbidden, InvalidInput, Refused
+from core.errors import InvalidInput, Refused
 from core.identity import INSTRUMENTS
 from core.policy import Verb, may
 from core.secrets import Secret
@@ -47,8 +47,8 @@ async def register(ctx: RequestContext, new: NewAccount) -> UUID:
     """Open to everybody. Raises `Refused` for a short password or an address that somebody has, even a deleted user."""
     actor = ctx.principals.of(INSTRUMENTS)
     checked(users, {"email": new.email, "password": new.password})
-    email = _valid_email(new.email)
-    _require_long_enough(new.password, "REGISTER_INVALID_PASSWORD")
+    email = valid_email(new.email)
+    require_long_enough(new.password, "REGISTER_INVALID_PASSWORD")
     password_hash = await ctx.services.passwords.hash(new.password)
     role = new.role if may(actor, Verb.CREATE, "user") else Role.USER
     async with change(ctx, actor) as changing:
@@ -63,11 +63,11 @@ async def update_me(ctx: RequestContext, changes: AccountChanges) -> UUID:
     sent = checked(users, given(changes))
     columns: dict[str, Any] = {}
     if "email" in sent:
-        sent["email"] = email = _valid_email(sent["email"]) if sent["email"] != actor.email else actor.email
+        sent["email"] = email = valid_email(sent["email"]) if sent["email"] != actor.email else actor.email
         if email != actor.email:
             columns |= {"email": email, "email_folded": email.casefold(), "is_verified": False}
     if "password" in sent:
-        _require_long_enough(sent["password"], "UPDATE_USER_INVALID_PASSWORD")
+        require_long_enough(sent["password"], "UPDATE_USER_INVALID_PASSWORD")
         columns["password_hash"] = await ctx.services.passwords.hash(sent["password"])
     async with change(ctx, actor) as changing:
         row = await changing.live(USER, actor.subject)
@@ -77,27 +77,6 @@ async def update_me(ctx: RequestContext, changes: AccountChanges) -> UUID:
             columns["credentials_version"] = row["credentials_version"] + 1
         await changing.update(USER, row, sent, columns)
     return actor.subject
-
-
-async def delete_user(ctx: RequestContext, key: UUID) -> UUID:
-    """The user can be restored; until then nobody can log in as them or register their address. Their tokens end for good."""
-    actor = ctx.require(INSTRUMENTS, Verb.DELETE, "user")
-    if key == actor.subject:
-        raise Refused("Cannot delete your own account")
-    async with change(ctx, actor) as changing:
-        row = await changing.live(USER, key)
-        await _require_authority_over(changing.tx, actor.subject, key)
-        await changing.delete(USER, row, credentials_version=row["credentials_version"] + 1)
-    return key
-
-
-async def restore_user(ctx: RequestContext, key: UUID) -> UUID:
-    """With the role and the password they had."""
-    actor = ctx.require(INSTRUMENTS, Verb.DELETE, "user")
-    async with change(ctx, actor) as changing:
-        await changing.restore(USER, key)
-        await _require_authority_over(changing.tx, actor.subject, key)  # if not, nothing is stored
-    return key
 
 
 async def add_member(
@@ -126,7 +105,7 @@ async def email_is_taken(transaction: Transaction, email: str, *, by_other_than:
     return owner is not None and owner != by_other_than
 
 
-def _valid_email(email: str) -> str:
+def valid_email(email: str) -> str:
     """Normalised; whether the domain exists is not asked."""
     try:
         return validate_email(email, check_deliverability=False).normalized
@@ -134,14 +113,7 @@ def _valid_email(email: str) -> str:
         raise InvalidInput(f"value is not a valid email address: {error}", field="email", value=email) from error
 
 
-def _require_long_enough(password: Secret, reason: str) -> None:
+def require_long_enough(password: Secret, reason: str) -> None:
+    """Raises `Refused` for that reason."""
     if len(password.reveal()) < SHORTEST_PASSWORD:
         raise Refused(reason, explanation=f"Password should be at least {SHORTEST_PASSWORD} characters")
-
-
-async def _require_authority_over(transaction: Transaction, actor: UUID, key: UUID) -> None:
-    """Whoever is a member of other domains, too, is removed from all of them: that takes more than this domain's admin."""
-    elsewhere = exists().where(memberships.c.user_id == key, memberships.c.domain != INSTRUMENTS)
-    superuser = exists().where(users.c.id == actor, users.c.is_superuser)
-    if await transaction.scalar(select(elsewhere & ~superuser)):
-        raise Forbidden("Superuser access required: the user is a member of other domains")

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 from uuid import UUID, uuid4
@@ -22,7 +22,20 @@ from core.vocabulary import AuditAction
 from resolvers import audit
 from resolvers.context import RequestContext
 from storage.sql.database import Transaction
-from storage.sql.tables import instruments, memberships, schedules, service_accounts, storage_locations, users
+from storage.sql.tables import (
+    file_records,
+    groups,
+    instruments,
+    memberships,
+    projects,
+    schedules,
+    service_accounts,
+    storage_locations,
+    users,
+)
+
+Row = RowMapping | Mapping[str, Any]
+"""As it is stored, or with what is stored beside it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +61,9 @@ INSTRUMENT = Kind(instruments, "instrument")
 SERVICE_ACCOUNT = Kind(service_accounts, "service account")
 STORAGE_LOCATION = Kind(storage_locations, "storage location")
 SCHEDULE = Kind(schedules, "schedule")
+FILE = Kind(file_records, "file")
+GROUP = Kind(groups, "group")
+PROJECT = Kind(projects, "project")
 USER = Kind(
     users,
     "user",
@@ -63,9 +79,17 @@ class Change:
     actor: Principal | None
     at: datetime
 
+    def by(self, actor: Principal) -> Change:
+        """The same, made by somebody who is known only now."""
+        return replace(self, actor=actor)
+
     async def live(self, kind: Kind, key: UUID) -> RowMapping:
         """The row; `NotFound` if it is deleted or never was."""
         return await self._row(kind, key, kind.table.c.deleted_at.is_(None), f"{kind.noun} not found")
+
+    async def any(self, kind: Kind, key: UUID) -> RowMapping:
+        """The row, whether or not it is deleted; `NotFound` if it never was."""
+        return await self._row(kind, key, true(), f"{kind.noun} not found")
 
     async def create(self, kind: Kind, **values: Any) -> UUID:
         """Add a row; its new key."""
@@ -75,7 +99,7 @@ class Change:
         return key
 
     async def update(
-        self, kind: Kind, row: RowMapping, sent: Mapping[str, object], columns: Mapping[str, object] | None = None
+        self, kind: Kind, row: Row, sent: Mapping[str, object], columns: Mapping[str, object] | None = None
     ) -> None:
         """Store what differs and log what was sent; `{}` does neither. `columns` when fields are stored in another form."""
         if not sent:
@@ -109,6 +133,11 @@ class Change:
         await audit.record(
             self.tx, self.actor, action, domain=INSTRUMENTS, entity=kind.entity, key=key, at=self.at, changes=changes
         )
+
+    async def happened(self, kind: Kind, key: UUID, what: str, *, before: object = None, after: object = None) -> None:
+        """Tell and log, as an update, what changed no column of the row: who joined or left, who may see it."""
+        self.tx.announce(kind.table, key, self.at, AuditAction.UPDATE)
+        await self.audit(AuditAction.UPDATE, kind, key, audit.noted(what, after, before=before))
 
     async def _changed(self, action: AuditAction, kind: Kind, key: UUID) -> None:
         self.tx.announce(kind.table, key, self.at, action)

@@ -32,9 +32,9 @@ async def login(ctx: RequestContext, email: str, password: Secret, *, cookie: bo
     Raises `RateLimited`, before it looks at the password, after too many that were wrong.
     """
     await count_attempt(ctx, email)
-    user = await _member(ctx, email)
+    user = await member_with(ctx, email)
     matches, upgraded = await ctx.services.passwords.verify(password, user["password_hash"] if user else "")
-    if user is None or not matches or not user["is_active"] or user["deleted_at"] is not None:
+    if user is None or not matches or not can_sign_in(user):
         raise Refused("LOGIN_BAD_CREDENTIALS")
     async with ctx.sql.transaction() as transaction:
         await forgive_attempt(ctx, transaction, email)
@@ -58,7 +58,7 @@ async def logout(ctx: RequestContext, *, cookie: bool = False) -> UUID:
     return actor.subject
 
 
-async def _member(ctx: RequestContext, email: str) -> RowMapping | None:
+async def member_with(ctx: RequestContext, email: str) -> RowMapping | None:
     """The person with that address, if a member of this domain: the others cost a password check, too, and find nothing."""
     if not email.isprintable():  # NUL and lone surrogates: no database can be asked for them
         return None
@@ -67,6 +67,11 @@ async def _member(ctx: RequestContext, email: str) -> RowMapping | None:
         .join(memberships, (memberships.c.user_id == users.c.id) & (memberships.c.domain == INSTRUMENTS))
         .where(users.c.email_folded == email.casefold())
     )
+
+
+def can_sign_in(user: RowMapping) -> bool:
+    """With the right password: nobody has turned the person off."""
+    return user["is_active"] and user["deleted_at"] is None
 
 
 async def _replace_hash(transaction: Transaction, user: RowMapping, upgraded: str) -> None:

@@ -27,6 +27,7 @@ from core.errors import (
     UnsupportedMedia,
     UpstreamFailed,
 )
+from core.policy import ADMINS_ONLY
 from engine.operation import Leaves
 from rest_compat.dialect import Dialect, Json, Phase
 from rest_compat.faults import Fault
@@ -51,6 +52,7 @@ _STATUSES: dict[type[DomainError], int] = {
     Unavailable: 503,
     Timeout: 504,
 }
+_USERS_BY_KEY = "/users/{"
 _PAGING = frozenset({"skip", "limit", "shape"})
 
 _TEXT: Json = {"type": "string"}
@@ -95,6 +97,10 @@ class Instruments(Dialect):
     def __init__(self, list_shape: str | None = None) -> None:
         self._list_shape = list_shape
 
+    def at(self, path: str) -> Dialect:
+        """One part is a library's, with words of its own."""
+        return _UsersByKey() if path.startswith(_USERS_BY_KEY) else self
+
     def query(self, query: QueryParams) -> QueryParams:
         """The setting speaks only for requests that say nothing about paging themselves."""
         if self._list_shape is None or not _PAGING.isdisjoint(query):
@@ -126,6 +132,16 @@ class Instruments(Dialect):
     def error_schemas(self) -> Mapping[int, Json]:
         """A text everywhere but in refusals and validation."""
         return dict.fromkeys((*_STATUSES.values(), 405), _DETAIL) | {400: _REFUSAL, 422: _FAULTS}
+
+
+class _UsersByKey(Instruments):
+    """Contract streamweave §2: whatever names no user is not found, and who is no admin is told less."""
+
+    def refuse(self, error: DomainError, faults: Sequence[Fault] = ()) -> Reply:
+        """In fewer words."""
+        if isinstance(error, NotFound) or any(fault.where[0] == "path" for fault in faults):
+            return self.not_found()
+        return super().refuse(Forbidden("Forbidden") if error.detail == ADMINS_ONLY else error, faults)
 
 
 def _fault(fault: Fault) -> Json:

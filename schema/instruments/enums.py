@@ -13,5 +13,12 @@ for kind in (
     vocabulary.PersistentIdType,
     vocabulary.RunState,
     vocabulary.Role,
+    vocabulary.GranteeType,
+    vocabulary.HookTrigger,
+    vocabulary.HookImplementation,
+    vocabulary.MemberType,
+    vocabulary.RequestStatus,
+    vocabulary.NotificationType,
 ):
     strawberry.enum(kind, description=kind.__doc__)
+strawberry.enum(vocabulary.AuditAction, name="ChangeAction", description="What was done to a node.")

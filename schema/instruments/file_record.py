@@ -2,21 +2,48 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
+from typing import Any
 from uuid import UUID
 
-from core.vocabulary import PersistentIdType
+from sqlalchemy import exists
+
+from core.context import Context
+from core.identity import INSTRUMENTS
+from core.vocabulary import PersistentIdType, TransferStatus
 from engine.connection import Connection
-from engine.declare import Node, column, many, one, stored
-from engine.scalars import JSON, Long
-from schema.instruments.access import granted_files
-from schema.instruments.orders import NEWEST_TRANSFERS, TRANSFERS_WITH_STATUS
-from schema.instruments.refs import InstrumentRef, TransferRef, UserRef
-from storage.sql.tables import file_records, file_transfers
+from engine.declare import batch, column, many, one, some, stored
+from engine.scalars import JSON, Bytes, Long
+from schema.instruments.access import count_granted_files, granted_files
+from schema.instruments.choices import TRANSFER_CHOICES
+from schema.instruments.orders import GRANTS_BY_AGE, NEWEST_TRANSFERS, TRANSFERS_WITH_STATUS
+from schema.instruments.refs import FileGrantRef, InstrumentRef, TransferRef, UserRef
+from schema.union.interfaces import DataAsset, DataAssetRef, Run, RunRef
+from schema.union.links import LinkKind, all_linked, linked
+from storage.sql.tables import file_access_grants, file_records, file_transfers
+
+_is_copied = (
+    exists()
+    .where(
+        file_transfers.c.file_id == file_records.c.id,
+        file_transfers.c.status == TransferStatus.COMPLETED,
+        file_transfers.c.destination_path.is_not(None),
+    )
+    .correlate(file_records)
+)
 
 
-@stored(file_records, visible=granted_files, noun="File")
-class FileRecord(Node):
+async def content_links(ctx: Context, rows: Sequence[Sequence[Any]]) -> list[str | None]:
+    """A link for each file that has a copy."""
+    asking = ctx.principals.of(INSTRUMENTS)
+    if asking is None:
+        return [None] * len(rows)
+    return [ctx.services.downloads.url(UUID(key), asking.subject) if is_copied else None for key, is_copied in rows]
+
+
+@stored(file_records, visible=granted_files, total=count_granted_files, noun="File")
+class FileRecord(DataAsset):
     """A file found on an instrument, with its persistent identifier and every attempt to copy it."""
 
     local_id: UUID = column(file_records.c.id, "Identifier within the instruments service; `id` in REST.")
@@ -31,12 +58,34 @@ class FileRecord(Node):
     checksum: str | None = column(file_records.c.xxhash, "XXH64 (seed 0) of the content, 16 hex digits; null until copied.")
     sha256: str | None = column(file_records.c.sha256, "SHA-256 of the content, if it was computed.")
     first_discovered_at: datetime = column(file_records.c.first_discovered_at, "When a harvest first saw it.")
+    content: Bytes | None = batch(
+        content_links,
+        "Its content, from the newest copy; null until there is one. The link is for whoever asks.",
+        needs=(file_records.c.id, _is_copied),
+    )
     metadata: JSON | None = column(file_records.c.metadata_, "What hooks extracted from its name and content.")
     owner_id: UUID | None = column(file_records.c.owner_id, "`localId` of the user who owns it.")
     owner: UserRef | None = one(file_records.c.owner_id, "The user who owns it; for admins and the owner.")
+    produced_by: Run | None = one(
+        linked("FileRecord", file_records.c.id, LinkKind.PRODUCED_BY), "The run that copied it last; for admins."
+    )
+    consumed_by: list[RunRef] = some(
+        all_linked("FileRecord", file_records.c.id, LinkKind.CONSUMED_BY), "Runs that read it, newest first."
+    )
+    upstream: list[DataAssetRef] = some(
+        all_linked("FileRecord", file_records.c.id, LinkKind.DERIVED_FROM), "What it was made from, newest first."
+    )
+    downstream: list[DataAssetRef] = some(
+        all_linked("FileRecord", file_records.c.id, LinkKind.DERIVED_FROM, reverse=True),
+        "What was made from it, newest first.",
+    )
+    grants: Connection[FileGrantRef] = many(
+        GRANTS_BY_AGE, "Who was granted it; for admins.", parent=file_access_grants.c.file_id
+    )
     transfers: Connection[TransferRef] = many(
         NEWEST_TRANSFERS,
         "Attempts to copy it, newest first.",
         parent=file_transfers.c.file_id,
         arguments=TRANSFERS_WITH_STATUS,
+        choices=TRANSFER_CHOICES,
     )

@@ -3,15 +3,22 @@
 from __future__ import annotations
 
 from datetime import datetime
+from typing import Any
 from uuid import UUID
 
 from core.vocabulary import RunState
 from engine.connection import Connection
-from engine.declare import Node, ascending, column, many, one, stored
-from engine.scalars import JSON
+from engine.declare import ascending, column, many, one, stored
+from engine.scalars import JSON, Long
 from schema.instruments.access import for_admins, harvest_runs
 from schema.instruments.refs import HarvestScheduleRef, InstrumentRef
+from schema.union.interfaces import Run
 from storage.sql.tables import run_log, runs
+from storage.sql.types import json_integer
+
+
+def _reached(key: str, description: str) -> Any:
+    return column(json_integer(runs.c.progress, key), description)
 
 
 @stored(run_log, visible=for_admins)
@@ -25,13 +32,28 @@ class RunLogLine:
 
 
 @stored(runs, visible=harvest_runs)
-class HarvestRun(Node):
+class HarvestRun(Run):
     """One harvest: it lists an instrument's files and copies what is new."""
 
     local_id: UUID = column(runs.c.id, "The run's id; `flow_run_id` in REST.")
     state: RunState = column(runs.c.state, "Where it stands.")
     message: str | None = column(runs.c.message, "How it ended, in words: why it failed or was skipped.")
-    progress: JSON | None = column(runs.c.progress, "Files and bytes: found, new, done, failed, skipped.")
+    progress: JSON | None = column(runs.c.progress, "How far it is, as one object; the fields below are its members.")
+    files_found: int | None = _reached("files_found", "Files at the source.")
+    files_new: int | None = _reached("files_new", "Files to be copied, first attempt or not.")
+    files_done: int | None = _reached("files_done", "Files that were copied and verified.")
+    files_failed: int | None = _reached("files_failed", "Files whose copy failed; the next harvest tries them again.")
+    files_skipped: int | None = _reached("files_skipped", "Files that are known already, or that a hook leaves out.")
+    files_changed: int | None = _reached(
+        "files_changed", "Known files that changed at the source since they were copied; copies and records stay."
+    )
+    files_vanished: int | None = _reached("files_vanished", "Known files that are no longer at the source; their records stay.")
+    bytes_new: Long | None = _reached("bytes_new", "Bytes to be copied.")
+    bytes_done: Long | None = _reached("bytes_done", "Bytes copied, also of the file under way.")
+    bytes_per_second: Long | None = _reached("bytes_per_second", "How fast it copies; null when it does not.")
+    seconds_left: int | None = _reached(
+        "seconds_left", "How long the rest may take; null while nobody can tell, and at the end."
+    )
     attempt: int = column(runs.c.attempt, "How often it was begun; more than once if a worker died.")
     schedule: HarvestScheduleRef | None = one(runs.c.subject_id, "The schedule it was started for.")
     instrument: InstrumentRef | None = one(runs.c.target_id, "The instrument it harvests.")

@@ -10,15 +10,25 @@ from engine.connection import Connection
 from engine.declare import Node, column, many, one, stored
 from engine.scalars import JSON
 from schema.instruments.access import for_members, is_admin
+from schema.instruments.choices import FILE_CHOICES, RUN_CHOICES, SCHEDULE_CHOICES
 from schema.instruments.orders import (
+    ACCESS_BY_AGE,
     DELETED,
+    HOOKS_BY_NUMBER,
     NEWEST_FILES,
     NEWEST_RUNS,
     RUNS_IN_STATE,
     SCHEDULES_BY_AGE,
 )
-from schema.instruments.refs import FileRecordRef, HarvestRunRef, HarvestScheduleRef, ServiceAccountRef
-from storage.sql.tables import file_records, instruments, runs, schedules
+from schema.instruments.refs import (
+    FileRecordRef,
+    HarvestRunRef,
+    HarvestScheduleRef,
+    HookRef,
+    InstrumentAccessRef,
+    ServiceAccountRef,
+)
+from storage.sql.tables import file_records, hooks, instruments, runs, schedules, user_instrument_access
 
 
 @stored(instruments, visible=for_members)
@@ -48,11 +58,22 @@ class Instrument(Node):
         NEWEST_FILES,
         "Files discovered on it, newest first.",
         parent=file_records.c.instrument_id,
+        choices=FILE_CHOICES,
+    )
+    access: Connection[InstrumentAccessRef] = many(
+        ACCESS_BY_AGE, "Who was given access to all of its files; for admins.", parent=user_instrument_access.c.instrument_id
     )
     schedules: Connection[HarvestScheduleRef] = many(
         SCHEDULES_BY_AGE,
         "Its harvest schedules; for admins.",
         parent=schedules.c.instrument_id,
+        arguments=DELETED,
+        choices=SCHEDULE_CHOICES,
+    )
+    hooks: Connection[HookRef] = many(
+        HOOKS_BY_NUMBER,
+        "Hooks for its files alone, in the order of their creation; for admins.",
+        parent=hooks.c.instrument_id,
         arguments=DELETED,
     )
     runs: Connection[HarvestRunRef] = many(
@@ -60,4 +81,5 @@ class Instrument(Node):
         "Its harvests, newest first; for admins.",
         parent=runs.c.target_id,
         arguments=RUNS_IN_STATE,
+        choices=RUN_CHOICES,
     )

@@ -6,14 +6,40 @@ from uuid import UUID
 
 from core.vocabulary import RunState, TransferStatus
 from engine.declare import INCLUDE_DELETED, ascending, descending, equals
-from storage.sql.tables import file_records, file_transfers, instruments, runs, schedules, service_accounts, storage_locations
+from storage.sql.tables import (
+    file_access_grants,
+    file_records,
+    file_transfers,
+    group_members,
+    groups,
+    hooks,
+    instruments,
+    project_members,
+    projects,
+    runs,
+    schedules,
+    service_accounts,
+    storage_locations,
+    user_instrument_access,
+    users,
+)
 
 # Contract §1 [FIX]: management lists in the order of creation, so that pages are disjoint and complete.
 INSTRUMENTS_BY_AGE = ascending(instruments.c.created_at)
 SERVICE_ACCOUNTS_BY_AGE = ascending(service_accounts.c.created_at)
 STORAGE_LOCATIONS_BY_AGE = ascending(storage_locations.c.created_at)
 SCHEDULES_BY_AGE = ascending(schedules.c.created_at)
+HOOKS_BY_NUMBER = ascending(hooks.c.number)
+GROUPS_BY_AGE = ascending(groups.c.created_at)
+PROJECTS_BY_AGE = ascending(projects.c.created_at)
+USERS_BY_NUMBER = ascending(users.c.number)
 DELETED = {"include_deleted": INCLUDE_DELETED}
+
+# Contract §3 [EXT], §9 and §10: who may see what, in the order in which it was given.
+GROUP_MEMBERS_BY_AGE = ascending(group_members.c.created_at)
+PROJECT_MEMBERS_BY_AGE = ascending(project_members.c.created_at)
+GRANTS_BY_AGE = ascending(file_access_grants.c.granted_at)
+ACCESS_BY_AGE = ascending(user_instrument_access.c.created_at)
 
 # Contract §9.
 NEWEST_FILES = descending(file_records.c.first_discovered_at)

@@ -6,15 +6,17 @@ from datetime import datetime
 from uuid import UUID
 
 from engine.connection import Connection
-from engine.declare import Node, column, many, one, stored
+from engine.declare import column, many, one, stored
 from schema.instruments.access import for_admins
+from schema.instruments.choices import RUN_CHOICES
 from schema.instruments.orders import NEWEST_RUNS, RUNS_IN_STATE
 from schema.instruments.refs import HarvestRunRef, InstrumentRef, StorageLocationRef
+from schema.union.interfaces import Runnable
 from storage.sql.tables import runs, schedules
 
 
 @stored(schedules, visible=for_admins, noun="Schedule")
-class HarvestSchedule(Node):
+class HarvestSchedule(Runnable):
     """Harvests one instrument to one storage location, at times given by a cron expression."""
 
     local_id: UUID = column(schedules.c.id, "Identifier within the instruments service; `id` in REST.")
@@ -36,4 +38,5 @@ class HarvestSchedule(Node):
         "Harvests it started, newest first.",
         parent=runs.c.subject_id,
         arguments=RUNS_IN_STATE,
+        choices=RUN_CHOICES,
     )

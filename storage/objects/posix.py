@@ -73,17 +73,21 @@ class PosixWriter:
 
 
 class PosixStore:
-    """Everything below one folder. `shown_as` is how people name that folder, when it is reached through a link."""
+    """Everything below one folder. `shown_as` is how people name that folder, when it is reached through a link.
 
-    def __init__(self, root: Path, shown_as: str | None = None) -> None:
+    A folder that somebody has to mount is never made.
+    """
+
+    def __init__(self, root: Path, shown_as: str | None = None, *, mounted: bool = False) -> None:
         self._root = root
+        self._mounted = mounted
         self._shown_as = PurePosixPath(shown_as or root)
         self._unsynced: set[Path] = set()
 
     def locate(self, key: str) -> str:
         return str(self._shown_as / safe_key(key))
 
-    def begin(self, key: str, token: str) -> PosixWriter:
+    def begin(self, key: str, token: str, size: int = 0) -> PosixWriter:
         path = safe_key(key)
         folder = self._make_folder(path.parent)
         return PosixWriter(folder / path.name, folder / _temporary_name(token), self._unsynced)
@@ -96,6 +100,14 @@ class PosixStore:
     def discard(self, location: str, token: str) -> None:
         Path(location).with_name(_temporary_name(token)).unlink(missing_ok=True)
 
+    def sweep(self) -> None:
+        """What is left lies beside its target, where `discard` finds it."""
+
+    def check(self) -> None:
+        self._require_folder()
+        if not os.access(self._root, os.R_OK | os.W_OK | os.X_OK):
+            raise PermissionError(errno.EACCES, f"Path is not readable and writable: {self._shown_as}")
+
     def exists(self, key: str) -> bool:
         with contextlib.suppress(FileNotFoundError, NotADirectoryError):
             found = unlinked(str(self._root), str(safe_key(key)))
@@ -103,13 +115,26 @@ class PosixStore:
         return False
 
     def open(self, key: str) -> BinaryIO:
-        return self._existing(key).open("rb")
+        return open(self._existing(key), "rb", opener=_plain)
 
     def delete(self, key: str) -> None:
         path = self._existing(key)
         if os.path.lexists(path):
             path.unlink()
             _sync_folder(path.parent)
+
+    def lost(self) -> str | None:
+        return None  # a folder costs no time to ask again
+
+    def interrupt(self) -> None:
+        """Nothing waits that could be told."""
+
+    def close(self) -> None:
+        """Nothing is kept open."""
+
+    def _require_folder(self) -> None:
+        if not self._root.is_dir():
+            raise FileNotFoundError(errno.ENOENT, f"Path does not exist or is not a directory: {self._shown_as}")
 
     def _existing(self, key: str) -> Path:
         path = safe_key(key)
@@ -121,6 +146,8 @@ class PosixStore:
         with contextlib.suppress(FileNotFoundError):
             if path.parts and self._is_plain_folder(path):
                 return folder
+        if self._mounted:
+            self._require_folder()
         self._root.mkdir(parents=True, exist_ok=True)
         folder = self._root
         for name in path.parts:
@@ -141,6 +168,15 @@ class PosixStore:
         if not folder.resolve().is_relative_to(self._root.resolve()):
             raise InvalidInput(f"{folder} is a link that leaves the storage location")
         return folder
+
+
+def _plain(path: str, flags: int) -> int:
+    """A file itself: no link, which may lead anywhere, and nothing that would wait for somebody to write."""
+    descriptor = os.open(path, flags | os.O_NOFOLLOW | os.O_NONBLOCK)
+    if stat.S_ISREG(os.fstat(descriptor).st_mode):
+        return descriptor
+    os.close(descriptor)
+    raise OSError(errno.EINVAL, "not a file", path)
 
 
 def _temporary_name(token: str) -> str:

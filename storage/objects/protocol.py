@@ -33,14 +33,26 @@ class ObjectStore(Protocol):
     def locate(self, key: str) -> str:
         """Where the file is found, in the words of that place. Raises `InvalidInput` for a key that leaves it."""
 
-    def begin(self, key: str, token: str) -> ObjectWriter:
-        """Start to write. The token names the attempt, so that its remains can be found if it never ends."""
+    def begin(self, key: str, token: str, size: int = 0) -> ObjectWriter:
+        """Start to write. The token names the attempt, so that its remains can be found if it never ends.
+
+        `size` is what is expected, for places that have to know; it is no promise.
+        """
 
     def flush(self) -> None:
         """From now on, what was committed survives a power cut, too."""
 
     def discard(self, location: str, token: str) -> None:
-        """Remove what an attempt that never ended left behind at a location that `locate` gave; nothing there is no error."""
+        """Remove what an attempt that never ended left behind at a location that `locate` gave; nothing there is no error.
+
+        May be called after `interrupt`, and does not wait long for a place that does not answer.
+        """
+
+    def sweep(self) -> None:
+        """Remove what all earlier attempts of this owner left behind, as far as that can be found without knowing them."""
+
+    def check(self) -> None:
+        """Whether it could be used. Raises `OSError` or a `DomainError` in words."""
 
     def exists(self, key: str) -> bool:
         """Whether there is anything under that key."""
@@ -50,3 +62,12 @@ class ObjectStore(Protocol):
 
     def delete(self, key: str) -> None:
         """Remove it; nothing there is no error."""
+
+    def lost(self) -> str | None:
+        """Why nothing more can be written, if something could not because the whole place is gone."""
+
+    def interrupt(self) -> None:
+        """From another thread, at any time: what waits for an answer fails soon. Does not block."""
+
+    def close(self) -> None:
+        """Let go of the place. Never fails."""

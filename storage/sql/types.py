@@ -13,7 +13,7 @@ from typing import Any
 from uuid import UUID
 
 import orjson
-from sqlalchemy import CHAR, JSON, TIMESTAMP, ColumnElement, String, Text
+from sqlalchemy import CHAR, JSON, TIMESTAMP, BigInteger, ColumnElement, String, Text, literal_column
 from sqlalchemy.dialects import postgresql
 from sqlalchemy.engine import Dialect
 from sqlalchemy.ext.compiler import compiles
@@ -128,6 +128,28 @@ class JsonColumn(TypeDecorator[Any]):
 
     def process_result_value(self, value: Any, dialect: Dialect) -> Any:
         return orjson.loads(value) if isinstance(value, str) and dialect.name != "postgresql" else value
+
+
+class json_integer(FunctionElement[int]):  # noqa: N801  # read like a function
+    """The whole number under a key of a JSON object; null if there is none."""
+
+    inherit_cache = True
+
+    def __init__(self, column: ColumnElement[Any], key: str) -> None:
+        self.type = BigInteger()
+        super().__init__(column, literal_column(f"'{key}'"))
+
+
+@compiles(json_integer)
+def _extracted(element: json_integer, compiler: SQLCompiler, **options: Any) -> str:
+    column, key = (compiler.process(each, **options) for each in element.clauses)
+    return f"json_extract({column}, '$.' || {key})"
+
+
+@compiles(json_integer, "postgresql")
+def _cast(element: json_integer, compiler: SQLCompiler, **options: Any) -> str:
+    column, key = (compiler.process(each, **options) for each in element.clauses)
+    return f"CAST({column} ->> {key} AS BIGINT)"
 
 
 class EnumColumn(TypeDecorator[enum.Enum]):

@@ -36,7 +36,7 @@ REQUIRED = os.environ.get("CI") == "true" and os.environ.get("SWITCHYARD_BROWSER
 PATIENCE = 30
 
 SCHEMA = build_schema("""
-    type Query { instruments: Instruments! }
+    type Query { instruments: Instruments!, authorization: String }
     type Instruments { nodes: [Instrument!]! }
     type Instrument { name: String! files(first: Int): Files! }
     type Files { nodes: [File!]! }
@@ -85,7 +85,8 @@ async def answer_graphql(request: Request) -> Response:
     if request.headers.get("Origin") != str(request.base_url).rstrip("/"):
         return JSONResponse({"errors": [{"message": "foreign origin"}]}, 403)
     question = await request.json()
-    result = await graphql(SCHEMA, question["query"], GRAPH, variable_values=question.get("variables"))
+    known = GRAPH | {"authorization": request.headers.get("Authorization")}
+    result = await graphql(SCHEMA, question["query"], known, variable_values=question.get("variables"))
     return JSONResponse(result.formatted)
 
 
@@ -97,7 +98,27 @@ async def answer_instruments(_: Request) -> Response:
     return JSONResponse([{"name": "Titan Krios"}])
 
 
+async def answer_sign_in(request: Request) -> Response:
+    async with request.form() as form:
+        right = form["password"] == PASSWORD
+    return JSONResponse(
+        {"access_token": "a-token", "token_type": "bearer"} if right else {"detail": "no"}, 200 if right else 400
+    )
+
+
+async def answer_me(request: Request) -> Response:
+    known = request.headers.get("Authorization") == "Bearer a-token"
+    return JSONResponse({"email": EMAIL} if known else {"detail": "no"}, 200 if known else 401)
+
+
+async def answer_sign_out(_: Request) -> Response:
+    return Response(status_code=204)
+
+
 STUBS = [
+    Route("/auth/jwt/login", answer_sign_in, methods=["POST"]),
+    Route("/auth/jwt/logout", answer_sign_out, methods=["POST"]),
+    Route("/users/me", answer_me),
     Route("/graphql", answer_graphql, methods=["POST"]),
     Route("/openapi.json", answer_openapi),
     Route("/api/instruments", answer_instruments),
@@ -431,9 +452,37 @@ def test_the_start_page_leads_to_the_explorer(tab: Tab, demo: str) -> None:
 
 def test_the_plain_query_page_runs_a_query(tab: Tab, plain_server: str) -> None:
     tab.open(f"{plain_server}/graphiql")
-    tab.click("button")
+    tab.click("#query button")
     tab.until("document.getElementById('answer').innerText.includes('Titan Krios')")
     assert_quiet(tab, plain_server)
+
+
+def fill(tab: Tab, form: str, **fields: str) -> None:
+    tab.until(f"document.getElementById('{form}')")
+    for name, text in fields.items():
+        tab.run(f"document.querySelector('#{form} [name={name}]').value = {json.dumps(text)}")
+    tab.run(f"document.getElementById('{form}').requestSubmit()")
+
+
+def test_the_plain_query_page_signs_in_and_out(tab: Tab, plain_server: str) -> None:
+    asks = "{ authorization }"
+    tab.open(f"{plain_server}/graphiql")
+    fill(tab, "account", username=EMAIL, password="wrong horse")
+    tab.until("document.getElementById('problem').innerText.startsWith('No active account')")
+    fill(tab, "account", username=EMAIL, password=PASSWORD)
+    tab.until(f"document.getElementById('known').innerText.includes('Signed in as {EMAIL}.')")
+    assert tab.run("document.querySelector('#account [name=password]').value") == ""
+    fill(tab, "query", query=asks)
+    tab.until("document.getElementById('answer').innerText.includes('Bearer a-token')")
+    fill(tab, "query", headers='{"authorization": "Bearer another"}')
+    tab.until("document.getElementById('answer').innerText.includes('Bearer another')")
+    tab.open(f"{plain_server}/graphiql")
+    tab.until("!document.getElementById('known').hidden && document.getElementById('account').hidden")
+    tab.click("#leave")
+    tab.until("!document.getElementById('account').hidden && sessionStorage.length === 0")
+    fill(tab, "query", query=asks)
+    tab.until("document.getElementById('answer').innerText.includes('null')")
+    assert_quiet(tab, plain_server, "/auth/jwt/login)")
 
 
 @pytest.mark.parametrize("path", ["/", "/docs", "/redoc", "/swagger"])

@@ -28,6 +28,7 @@ COMMANDS = (
     "migrate",
     "backup",
     "restore",
+    "rotate-secrets",
     "token",
     "routes",
     "explain",
@@ -98,7 +99,7 @@ def test_looking_needs_no_store(tmp_path):
 
 def test_routes():
     lines = printed("routes").splitlines()
-    assert len(lines) == 38
+    assert len(lines) == 94
     (line,) = [line for line in lines if line.split()[:2] == ["GET", "/api/files"]]
     *words, place = line.split()
     assert words == ["GET", "/api/files", "files_list,", "files_slice"]
@@ -107,7 +108,7 @@ def test_routes():
 
 def test_routes_as_json():
     entries = json.loads(printed("routes", "--json"))
-    assert len(entries) == 38
+    assert len(entries) == 94
     (entry,) = [entry for entry in entries if (entry["method"], entry["path"]) == ("GET", "/api/files")]
     assert entry == {
         "method": "GET",
@@ -196,7 +197,7 @@ def test_openapi():
 
 
 def test_check():
-    assert printed("check") == "38 routes, each with its operation.\n"
+    assert printed("check") == "94 routes, each with its operation.\n"
 
 
 def test_check_of_a_broken_operation(tmp_path, monkeypatch):

@@ -670,6 +670,19 @@ async def test_a_compressed_body(world, encoding):
     assert (reply.status_code, reply.json()) == (415, {"errors": [error]})
 
 
+async def test_the_answer_to_a_body_that_is_too_large_for_a_connection_that_ends(world):
+    """The client sends all of it first; were the connection closed at once, it would see a reset and no answer."""
+    body = b"x" * 20 * 2**20
+    head = f"POST /graphql HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Type: application/json\r\nContent-Length: {len(body)}"
+    async with served(world.app) as port, Connection(port) as connection:
+        await connection.send(head.encode() + b"\r\n\r\n")
+        for start in range(0, len(body), 2**20):
+            await connection.send(body[start : start + 2**20])
+        answer = await connection.rest()
+    assert answer.startswith(b"HTTP/1.1 413 ")
+    assert b"connection: close" in answer.lower()
+
+
 async def test_a_body_that_is_expressly_not_compressed(world):
     headers = {"content-encoding": "identity"}
     reply = await world.admin.request("POST", "/graphql", json={"query": "{ __typename }"}, headers=headers)

@@ -21,7 +21,7 @@ from core.identity import INSTRUMENTS, Principal
 from core.personal_tokens import digest_of, new_token
 from core.vocabulary import Access, TokenScope
 from resolvers.context import RequestContext
-from resolvers.instruments.accounts import delete_user, restore_user
+from resolvers.instruments.users import delete_user, restore_user
 from storage.sql.opening import open_database
 from storage.sql.tables import memberships, personal_tokens, users
 from tests import postgres
@@ -30,7 +30,15 @@ from tests.schema.test_policy import ANYBODY, NOWHERE, codes, question
 
 NOW = datetime(2026, 11, 21, 12, 0, tzinfo=UTC)
 
-FOR_ANYBODY = {"auth_jwt_login", "auth_cookie_login", "auth_register"}
+FOR_ANYBODY = {
+    "auth_jwt_login",
+    "auth_cookie_login",
+    "auth_register",
+    "auth_forgot_password",
+    "auth_reset_password",
+    "auth_request_verify_token",
+    "auth_verify",
+}
 
 CREATE = """mutation ($input: CreatePersonalTokenInput!) {
     createPersonalToken(input: $input) { token personalToken { localId name scopes expiresAt lastUsedAt } }
@@ -193,6 +201,7 @@ async def test_a_token_for_writing_does_what_its_owner_does_but_for_the_owners_a
     assert forbidden == {
         "logout",
         "updateMe",
+        "updateUser",
         "revealServiceAccountPassword",
         "createPersonalToken",
         "revokePersonalToken",

@@ -48,8 +48,15 @@ def test_every_setting_is_read_from_each_of_its_names(monkeypatch):
         "encryption_key": KEY,
         "database_url": "sqlite+aiosqlite:///x.db",
         "cookie_secure": "false",
+        "old_encryption_keys": f"{KEY},{KEY}",
+        "public_url": "https://example.org",
+        "smtp_enabled": "false",
+        "smtp_from": "sw@example.org",
+        "smtp_tls": "off",
         "compression": "false",
         "cors_origins": "https://example.org",
+        "webhook_networks": "10.0.0.0/8",
+        "web_root": "pages",
     }
     for field, setting in zip(Settings.model_fields, documented(), strict=True):
         for name in setting.names:
@@ -110,9 +117,11 @@ def test_settings_do_not_change():
 def test_lists(environment, tmp_path):
     environment.setenv("SWITCHYARD_ALLOWED_ROOTS", f"{tmp_path / 'a'}:b::{tmp_path / 'c'}/../d")
     environment.setenv("SWITCHYARD_CORS_ORIGINS", " https://a.example.org , http://localhost:3000 ,")
+    environment.setenv("SWITCHYARD_WEBHOOK_NETWORKS", "10.0.0.0/8, ::1 ,")
     settings = Settings()
     assert settings.roots == (tmp_path / "a", tmp_path / "b", tmp_path / "d")
     assert settings.origins == ["https://a.example.org", "http://localhost:3000"]
+    assert [str(network) for network in settings.webhooks.networks] == ["10.0.0.0/8", "::1/128"]
 
 
 # --- refusals ----------------------------------------------------------------------------------------------------------
@@ -130,6 +139,9 @@ def test_lists(environment, tmp_path):
         {"SWITCHYARD_RUN_RETENTION": "36501"},
         {"SWITCHYARD_LOG_LEVEL": "loud"},
         {"LIST_SHAPE": "tuple"},
+        {"SWITCHYARD_WEBHOOK_NETWORKS": "10.1.2.3/8"},
+        {"SWITCHYARD_WEBHOOK_NETWORKS": "localhost"},
+        {"SWITCHYARD_WEBHOOK_TIMEOUT": "0"},
         {"ARK_NAAN": "ark:/99999"},
         {"ARK_NAAN": "99999\n"},
         {"ARK_SHOULDER": "FK4"},
@@ -169,6 +181,7 @@ def test_secrets_are_never_shown(environment):
         "SWITCHYARD_OLD_SECRET_KEYS": "hunter2-old",
         "SWITCHYARD_ENCRYPTION_KEY": KEY,
         "ADMIN_PASSWORD": "hunter2-admin",
+        "SMTP_PASSWORD": "hunter2-mail",
         "DATABASE_URL": "sqlite+aiosqlite:///hunter2",
     }
     for name, value in secrets.items():
@@ -236,6 +249,16 @@ def test_rotation(environment):
     assert again.seal(Secret("x")).partition(".")[0] == keys_of(SECRET_KEY="second").seal(Secret("x")).partition(".")[0]
     with pytest.raises(UndecipherableSecretError, match="no key with id"):
         keys_of(SECRET_KEY="second").unseal(sealed)
+
+
+def test_an_encryption_key_of_ones_own_is_rotated_too(environment):
+    other = base64.urlsafe_b64encode(b"o" * 32).decode()
+    sealed = keys_of(SECRET_KEY="first", STREAMWEAVE_ENCRYPTION_KEY=KEY).seal(Secret("hunter2"))
+    again = keys_of(SECRET_KEY="first", STREAMWEAVE_ENCRYPTION_KEY=other, SWITCHYARD_OLD_ENCRYPTION_KEYS=f" {KEY} ,")
+    assert again.unseal(sealed) == Secret("hunter2")
+    assert not sealed.startswith(again.current)
+    assert again.seal(Secret("x")).startswith(again.current)
+    assert "exactly 32 bytes" in refused(SWITCHYARD_OLD_ENCRYPTION_KEYS=f"{KEY},{base64.urlsafe_b64encode(b'short').decode()}")
 
 
 def test_an_encryption_key_of_ones_own(environment):

@@ -109,6 +109,22 @@ def test_what_is_not_ours_is_no_token(tokens, clock, otherwise):
     assert tokens.parse(signed(clock, **otherwise)) is None
 
 
+def test_what_an_older_key_signed_counts_while_it_is_listed(tokens, clock):
+    token, newer = tokens.issue(SUBJECT, 3), b"n" * 32
+
+    rotated = SignedTokens(newer, KEY, lifetime=3600, clock=clock)
+    assert rotated.parse(token) == tokens.parse(token)
+    assert SignedTokens(newer, lifetime=3600, clock=clock).parse(token) is None
+    assert tokens.parse(rotated.issue(SUBJECT, 3)) is None, "what is new is signed with the newest"
+
+
+def test_an_older_key_prolongs_nothing(tokens, clock):
+    token = tokens.issue(SUBJECT, 3)
+    clock.now += timedelta(seconds=3600)
+
+    assert SignedTokens(b"n" * 32, KEY, lifetime=3600, clock=clock).parse(token) is None
+
+
 def test_a_changed_token_is_no_token(tokens):
     head, _, signature = tokens.issue(SUBJECT, 1).split(".")
     payload = tokens.issue(UUID(int=1), 1).split(".")[1]

@@ -6,6 +6,7 @@ import sys
 import pytest
 
 from bench.measure import Costs, Ratio
+from bench.subscriptions import Figures
 from bench.targets import Verdict
 from bench.variants import AGAIN, FASTAPI, FILES, GRAPHQL, HAND, ONE, REMEMBERED, REST, STRAWBERRY, meaning
 from tests.servers import environment
@@ -14,7 +15,8 @@ SMALL = """
 import asyncio, logging
 from bench.__main__ import Size, main
 logging.disable(logging.INFO)
-asyncio.run(main(Size(rounds=2, files=130, streamed=450, streams=1, harvested=4), ["{database}"]))
+SUBSCRIPTIONS = {{"idle": 200, "subscribers": 5, "events": 2}}
+asyncio.run(main(Size(rounds=2, files=130, streamed=450, streams=1, harvested=4, **SUBSCRIPTIONS), ["{database}"]))
 """
 
 
@@ -34,7 +36,9 @@ def test_a_small_run(database):
         f"100 files with instrument and last 3 transfers, {database}: 3 statements",
         f"GET /api/files, 450 rows, {database}",
         "harvest of 4 small local files",
+        f"subscriptions, {database}",
     ]
+    assert "| 200 idle |" in run.stdout
     for name in (HAND, REST, GRAPHQL, FASTAPI, STRAWBERRY):
         assert f"| {name} |" in run.stdout
 
@@ -66,6 +70,18 @@ def test_what_is_missed(capsys):
         "- list: Strawberry + ORM ÷ Switchyard REST is 7.50, at least 8 was wanted",
         "- nested: 4 statements instead of 3",
     ]
+
+
+def test_subscriptions(capsys):
+    verdict = Verdict()
+    verdict.subscriptions("met", Figures(1000, 500, 99_000_000, 0.003, 0.001))
+    assert verdict.missed == []
+    verdict.subscriptions("missed", Figures(1000, 500, 101_000_000, 0.0031, 0.001))
+    assert verdict.missed == [
+        "missed: KB of an idle one is 101.00, at most 100 was wanted",
+        "missed: an event ÷ bare loop is 3.10, at most 3 was wanted",
+    ]
+    assert "| 1,000 idle | 99.0 MB | 99.0 KB each |" in capsys.readouterr().out
 
 
 def test_noise_is_no_miss():

@@ -96,7 +96,12 @@ def test_a_principal_does_not_show_its_credential():
 # --- personal tokens: what a credential leaves of the role's rights -------------------------------------------------------
 
 # Whoever finds a token must not get a better credential for it.
-PERSONS_ONLY = {("account", Verb.UPDATE), ("user", Verb.CREATE), ("service account password", Verb.READ)}
+PERSONS_ONLY = {
+    ("account", Verb.UPDATE),
+    ("user", Verb.CREATE),
+    ("user", Verb.UPDATE),
+    ("service account password", Verb.READ),
+}
 
 
 def token(role: str, access: Access, domain: str = INSTRUMENTS, subject: UUID = KEY) -> Principal:

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as some
 
-from core.secrets import Keyring, Secret, UndecipherableSecretError, derive_key
+from core.secrets import MASK, Keyring, Secret, UndecipherableSecretError, derive_key, names_secret, without_secrets
 
 ONE, OTHER = b"1" * 32, b"2" * 32
 
@@ -96,3 +96,42 @@ def test_derived_keys():
     assert len(keys) == 4
     assert {len(key) for key in keys} == {32}
     assert derive_key(Secret("a"), "tokens") == derive_key(Secret("a"), "tokens")
+
+
+# --- what others sent ----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["password", "newPassword", "PASSWORD", "passwd", "passphrase", "secret_access_key", "token", "apiKey", "private_key"],
+)
+def test_names_of_secrets(name):
+    assert names_secret(name)
+
+
+@pytest.mark.parametrize("name", ["email", "access_key_id", "key", "username", "pass_count", "", 0, None])
+def test_other_names(name):
+    assert not names_secret(name)
+
+
+def test_secrets_in_json_are_masked_at_any_depth():
+    sent = {"name": "a", "password": "x", "config": {"tokens": ["x"], "list": [{"secret": {"a": 1}}, 7, None]}}
+    shown = {"name": "a", "password": MASK, "config": {"tokens": MASK, "list": [{"secret": MASK}, 7, None]}}
+    assert without_secrets(sent) == shown
+    assert sent["password"] == "x", "what was sent stays as it is"
+
+
+def test_what_is_nested_without_end_is_masked():
+    sent: object = "x"
+    for _ in range(2000):
+        sent = [sent]
+    shown = without_secrets(sent)
+    for _ in range(32):
+        (shown,) = shown
+    assert shown == MASK
+
+
+def test_the_current_key_is_told_from_others():
+    old, new = Keyring([b"o" * 32]), Keyring([b"n" * 32, b"o" * 32])
+    assert new.seal(Secret("x")).startswith(new.current)
+    assert not old.seal(Secret("x")).startswith(new.current)

@@ -26,6 +26,7 @@ from graphql import (
     is_list_type,
     is_non_null_type,
     is_required_argument,
+    is_required_input_field,
 )
 from sqlalchemy import BigInteger, Boolean, Column, Float, Integer, MetaData, Table, make_url
 
@@ -174,13 +175,17 @@ class Operations:
     def _pick(self, name: str, kind: Any) -> tuple[str, Any]:
         random = self._random
         if is_list_type(kind):
-            literal, raw = self._pick(name, get_named_type(kind))
-            return f"[{literal}]", [raw]
+            made = [self._pick(name, get_named_type(kind)) for _ in range(random.choice([0, 1, 1, 1, 2, 3]))]
+            return f"[{', '.join(literal for literal, _ in made)}]", [raw for _, raw in made]
         if isinstance(kind, GraphQLEnumType):
             value = random.choice(list(kind.values))
             return value, value
         if isinstance(kind, GraphQLInputObjectType):
-            parts = {field: self._pick(field, get_nullable_type(each.type)) for field, each in kind.fields.items()}
+            fields = list(kind.fields.items())
+            if not any(map(is_required_input_field, kind.fields.values())):  # a filter
+                nested = [each for each in fields if get_named_type(each[1].type) is not kind or random.random() < 0.3]
+                fields = random.sample(nested, min(random.choice([0, 1, 1, 1, 2]), len(nested)))
+            parts = {field: self._pick(field, get_nullable_type(each.type)) for field, each in fields}
             literal = ", ".join(f"{field}: {text}" for field, (text, _) in parts.items())
             return f"{{{literal}}}", {field: raw for field, (_, raw) in parts.items()}
         if name in {"first", "last", "offset"}:
@@ -190,7 +195,7 @@ class Operations:
             flag = random.random() < 0.5
             return str(flag).lower(), flag
         if kind.name in {"Int", "Long", "Float"}:
-            number = random.randint(0, POOL)
+            number = random.choice([random.randint(0, POOL), 13, 14, 500])
             return str(number), number
         text = random.choice(self._cursors) if name in {"after", "before"} and self._cursors else self._text(kind.name)
         return f'"{text}"', text
@@ -199,6 +204,8 @@ class Operations:
         key = pool_key(self._random.randint(0, POOL))
         if kind == "UUID":
             return str(key)
+        if kind == "DateTime":
+            return stored_time(self._random.choice(MOMENTS))
         if kind == "ID":
             types = [each for each in self._schema.type_map.values() if isinstance(each, GraphQLObjectType) and each.interfaces]
             local = self._random.choice([str(key), str(self._random.randint(0, POOL)), "zzz"])
@@ -281,6 +288,13 @@ def _cell(column: Any, number: int, random: Random, broken: float, *, on_postgre
         return random.choice([INSTRUMENTS, INSTRUMENTS, "elsewhere"])
     if column.name == "kind" and column.table.name == "runs":
         return random.choice(["harvest", "harvest", "other"])
+    if column.table.name == "links" and not is_broken:
+        if column.name.endswith("_type"):
+            return random.choice(["FileRecord", "HarvestRun", "User"])
+        if column.name.endswith("_id"):
+            return str(pool_key(random.randint(1, POOL)))
+        if column.name == "kind":
+            return random.choice(["produced_by", "consumed_by", "derived_from", "derived_from"])
     values = _postgresql_value if on_postgresql else _sqlite_value
     return random.choice(values(column.type, random, is_broken=is_broken))
 

@@ -11,7 +11,7 @@ from core.errors import NotSupported
 from engine.connection import Connection
 from engine.declare import ascending, batch, column, kind_of, lookup, many, one, resolver, stored, stored_type
 from engine.graph import Graph
-from engine.kinds import Batch, Column, GlobalId, Many, One
+from engine.kinds import Batch, Column, GlobalId, Many, One, Some
 from engine.scalars import SCALARS
 from tests.engine.world import Book, Genre, Person, books, own_or_free, people, signed_in
 
@@ -136,7 +136,7 @@ def test_every_field_of_the_real_stored_types_is_read_level_by_level():
     assert kinds
     for kind in kinds:
         for name, field in kind.fields.items():
-            assert isinstance(kind_of(field), Column | GlobalId | One | Many | Batch), f"{kind.name}.{name}"
+            assert isinstance(kind_of(field), Column | GlobalId | One | Some | Many | Batch), f"{kind.name}.{name}"
 
 
 def test_the_real_lists_lead_to_stored_types():

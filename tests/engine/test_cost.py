@@ -31,6 +31,8 @@ def objects(value: Any) -> int:
         ("{ books { totalCount } }", {}, 1),
         ("{ books { nodes { title } } }", {}, 1 + 25),
         ("{ books(first: 3) { nodes { title } pageInfo { endCursor } } }", {}, 1 + 3 + 1),
+        ("{ books(first: 3, filter: {}) { nodes { title } } }", {}, 1 + 3 + 3),
+        ("query($n: Int, $o: [BookOrder!]) { books(first: $n, orderBy: $o) { nodes { title } } }", {"n": 7}, 1 + 7 + 7),
         ("{ books(last: 3) { edges { node { title } } } }", {}, 1 + 3 * 2),
         ("{ books(first: 3) { nodes { author { name } } } }", {}, 1 + 3 * 2),
         ("{ books(first: 3) { nodes { sequels(first: 4) { nodes { title } } } } }", {}, 1 + 3 * (1 + 1 + 4)),

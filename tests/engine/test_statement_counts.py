@@ -11,7 +11,6 @@ import pytest
 from graphql import OperationType, get_named_type
 from sqlalchemy import update
 
-import schema.root
 import storage.sql.tables
 from app.settings import Settings
 from app.wiring import check_operations, rest_shim
@@ -21,6 +20,7 @@ from engine.limits import Limits
 from storage.sql.opening import open_database
 from tests.engine.fuzz import fill, relaxed
 from tests.engine.world import CountingStore, World
+from tests.sharing import load_once, schema_for
 
 ONE = UUID(int=1)
 
@@ -43,7 +43,7 @@ async def laboratory(database_url: str) -> AsyncIterator[World]:
         for name, values in WHOLE.items():
             await transaction.execute(update(tables.tables[name]).values(values))
     admin = Principals([Principal(INSTRUMENTS, ONE, "admin")])
-    yield World(Graph(schema.root.build_schema(), database.dialect), CountingStore(database), viewer=admin)
+    yield World(Graph(schema_for(database.dialect.name), database.dialect), CountingStore(database), viewer=admin)
     await database.close()
 
 
@@ -78,10 +78,11 @@ async def test_one_for_each_list_edge_and_count(laboratory, text, statements):
         ("/api/transfers", "limit=100", {"limit": 100, "skip": 0}, 2),
     ],
 )
-async def test_so_do_rest_calls(laboratory, path, query, variables, statements):
+async def test_so_do_rest_calls(laboratory, monkeypatch, path, query, variables, statements):
     async def no_context(_: Any) -> Any:
         raise AssertionError("nothing is served here")
 
+    monkeypatch.setattr("rest_compat.shim.load", load_once)
     shim = rest_shim(laboratory.graph, Settings.model_construct(), no_context)
     endpoint = shim.resolve("GET", path, query)
     assert endpoint is not None

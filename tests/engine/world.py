@@ -22,6 +22,7 @@ from core.context import Context
 from core.errors import Conflict, Forbidden, Unauthenticated
 from core.identity import Principal, Principals
 from engine.admission import Admission
+from engine.choices import choice, choices
 from engine.connection import Connection
 from engine.constraints import Constraint, ConstraintDirective
 from engine.declare import (
@@ -71,6 +72,7 @@ people = Table(
     Column("id", UuidColumn(), primary_key=True),
     Column("name", text()),
     Column("rank", Integer),
+    Column("age", Integer),
     Column("deleted_at", TimeColumn()),
 )
 books = Table(
@@ -160,6 +162,27 @@ BOOK_FILTERS = {
     "size": equals(books.c.size, Long, "Only of this size."),
     "include_deleted": INCLUDE_DELETED,
 }
+BOOK_CHOICES = choices(
+    "Book",
+    {
+        "local_id": choice(books.c.id, UUID, "Key.", sortable=False),
+        "title": choice(books.c.title, str, "Title."),
+        "genre": choice(books.c.genre, Genre, "Genre."),
+        "pages": choice(books.c.pages, int, "How many pages."),
+        "size": choice(books.c.size, Long, "Bytes."),
+        "price": choice(books.c.price, float, "Price."),
+        "lent": choice(books.c.lent, bool, "Whether it is lent.", sortable=False),
+        "printed_at": choice(books.c.printed_at, datetime, "When."),
+        "sequel_of": choice(books.c.sequel_of, UUID, "What it goes on from."),
+    },
+)
+PERSON_CHOICES = choices(
+    "Person",
+    {
+        "name": choice(people.c.name, str, "Name."),
+        "age": choice(people.c.age, int, "For admins.", allowed=is_admin),
+    },
+)
 BY_PRICE = (*descending(books.c.price), *ascending(books.c.title))
 
 
@@ -170,7 +193,10 @@ class Person(Node):
     local_id: UUID = column(people.c.id, "Key.")
     name: str = column(people.c.name, "Name.")
     rank: int | None = column(people.c.rank, "Rank.")
-    books: Connection[BookRef] = many(ascending(books.c.title), "Books.", parent=books.c.author_id, arguments=BOOK_FILTERS)
+    age: int | None = column(people.c.age, "For admins.", allowed=is_admin)
+    books: Connection[BookRef] = many(
+        ascending(books.c.title), "Books.", parent=books.c.author_id, arguments=BOOK_FILTERS, choices=BOOK_CHOICES
+    )
 
 
 @stored(books, visible=own_or_free)
@@ -289,9 +315,15 @@ class Query:
     copy: Copy | None = lookup(int, "A copy.", guard=signed_in)
     big_copy: Copy | None = lookup(Long, "A copy.", guard=signed_in)
     books: Connection[Book] = many(
-        ascending(books.c.title), "Books.", guard=signed_in, arguments=BOOK_FILTERS, largest_page=100
+        ascending(books.c.title),
+        "Books.",
+        guard=signed_in,
+        arguments=BOOK_FILTERS,
+        largest_page=100,
+        choices=BOOK_CHOICES,
     )
     books_by_price: Connection[Book] = many(BY_PRICE, "Books, dearest first.", guard=signed_in)
+    persons: Connection[Person] = many(ascending(people.c.name), "People.", guard=signed_in, choices=PERSON_CHOICES)
     people: Connection[Person] = many(ascending(people.c.name), "People.", guard=librarian)
     node: Node | None = node_lookup("Anything.", guard=signed_in)
 

@@ -147,7 +147,7 @@ def test_a_folder_in_the_place_of_the_copy_is_said(share, store, tmp_path):
 def test_a_refusal_of_the_store_is_passed_on(share, store, monkeypatch):
     (share / "data").write_bytes(b"x")
 
-    def refuse(key: str, token: str):
+    def refuse(key: str, token: str, size: int):
         raise NotSupported("not in this version")
 
     monkeypatch.setattr(store, "begin", refuse)

@@ -13,6 +13,7 @@ import time
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 from uuid import uuid4
 
 import pytest
@@ -45,8 +46,10 @@ DEMO = Path(__file__).parents[2] / "demo" / "instruments"
 CAFFEINE = "d6a06c8f22ac88e4"
 
 
-def progress(**changed: int) -> dict[str, int]:
-    counts = dict.fromkeys(("files_found", "files_new", "files_done", "files_failed", "files_skipped", "bytes_done"), 0)
+def progress(**changed: int) -> dict[str, Any]:
+    names = ("found", "new", "done", "failed", "skipped", "changed", "vanished")
+    counts: dict[str, Any] = dict.fromkeys([*(f"files_{name}" for name in names), "bytes_done"], 0)
+    counts |= {"bytes_new": changed.get("bytes_done", 0), "bytes_per_second": None, "seconds_left": None}
     return counts | changed
 
 
@@ -283,7 +286,7 @@ async def test_a_file_that_cannot_be_copied_fails_alone(laboratory, rows, log_of
     assert (run["state"], run["message"], run["progress"]) == (
         RunState.SUCCEEDED,
         "2 files copied (28 bytes), 1 failed and will be tried again by the next harvest",
-        progress(files_found=3, files_new=3, files_done=2, files_failed=1, bytes_done=28),
+        progress(files_found=3, files_new=3, files_done=2, files_failed=1, bytes_new=42, bytes_done=28),
     )
     assert ("warning", f"b was not copied: {reason}") in await log_of(run["id"])
     assert (await rows(instruments))[0]["last_harvested_at"] is not None
@@ -354,15 +357,84 @@ async def test_a_destination_that_cannot_be_written_fails_every_file(laboratory,
     assert (run["state"], run["progress"]["files_failed"]) == (RunState.SUCCEEDED, 2)
 
 
-@pytest.mark.parametrize("kind", [StorageType.S3, StorageType.CIFS, StorageType.NFS])
-async def test_other_storage_fails_the_transfers_and_writes_nothing(laboratory, rows, kind):
+@pytest.mark.parametrize("kind", [StorageType.S3, StorageType.CIFS])
+async def test_a_worker_without_keys_copies_nothing_to_places_that_need_them(laboratory, rows, kind):
     laboratory.put("a")
     await laboratory.change(storage_locations, laboratory.location_id, type=kind)
-    await laboratory.harvest()
-    reason = f"the copy cannot be written: storage locations of type {kind.value} are not available in this version"
-    assert await transfers(rows) == [(TransferStatus.FAILED, reason)]
-    assert (await rows(file_transfers))[0]["destination_path"] is None
+    run = await laboratory.harvest()
+    reason = f"this process was started without the keys that storage locations of type {kind.value} need"
+    assert (run["state"], run["message"]) == (RunState.FAILED, reason)
+    assert await rows(file_transfers) == []
     assert not laboratory.archive.exists()
+
+
+async def test_a_folder_that_should_be_mounted_is_never_made(laboratory, rows):
+    laboratory.put("a")
+    await laboratory.change(storage_locations, laboratory.location_id, type=StorageType.NFS)
+    await laboratory.harvest()
+    reason = f"the copy cannot be written: Path does not exist or is not a directory: {laboratory.archive}"
+    assert await transfers(rows) == [(TransferStatus.FAILED, reason)]
+    assert not laboratory.archive.exists()
+    laboratory.archive.mkdir()
+    await laboratory.harvest()
+    assert laboratory.archived() == {"NMR 400/a": b"hello caffeine"}
+
+
+async def test_files_that_changed_or_vanished_are_named_and_left_alone(laboratory, rows, log_of):
+    for path in ("a/1", "a/2", "b", "c"):
+        laboratory.put(path)
+    await laboratory.harvest()
+    before = await rows(file_records), await rows(file_transfers), laboratory.archived()
+    laboratory.put("a/2", b"longer than it was")
+    os.utime(laboratory.source / "b", ns=(0, 10**18))
+    (laboratory.source / "c").unlink()
+    (laboratory.source / "a/1").unlink()
+    run = await laboratory.harvest()
+    assert run["progress"] == progress(files_found=2, files_skipped=2, files_changed=2, files_vanished=2)
+    fate = "changed at the source since it was copied; its copy and its record stay as they are"
+    assert [message for level, message in await log_of(run["id"]) if level == "warning"] == [
+        f"a/2 {fate}",
+        f"b {fate}",
+        "a/1 is no longer at the source; its record stays",
+        "c is no longer at the source; its record stays",
+    ]
+    assert (await rows(file_records), await rows(file_transfers), laboratory.archived()) == before
+
+
+async def test_a_file_in_a_folder_that_cannot_be_read_has_not_vanished(laboratory, monkeypatch):
+    laboratory.put("closed/a")
+    laboratory.put("open/a")
+    await laboratory.harvest()
+    (laboratory.source / "open/a").unlink()
+    scandir = os.scandir
+
+    def refuse(folder: Any) -> Any:
+        if str(folder).rstrip("/").endswith("closed"):
+            raise PermissionError
+        return scandir(folder)
+
+    monkeypatch.setattr(os, "scandir", refuse)
+    run = await laboratory.harvest()
+    assert run["progress"] == progress(files_vanished=1)
+
+
+async def test_a_harvest_under_way_says_how_fast_it_is_and_how_long_it_will_take(laboratory, active, monkeypatch):
+    for name in "abc":
+        laboratory.put(name, b"x" * 100)
+    await laboratory.trigger()
+    run = await active()
+    reached = []
+
+    async def watch(**progress: Any) -> None:
+        reached.append(progress)
+
+    monkeypatch.setattr(run, "progress", watch)
+    await harvest_job(laboratory.settings)(run)
+    first, *_, under_way, last = reached
+    assert (first["bytes_per_second"], first["seconds_left"]) == (None, None)
+    assert under_way["bytes_per_second"] > 0
+    assert under_way["seconds_left"] >= 0
+    assert last == progress(files_found=3, files_new=3, files_done=3, bytes_done=300)
 
 
 class Liar(PosixWriter):
@@ -614,7 +686,7 @@ async def test_one_of_a_group_that_fails_fails_alone(laboratory, rows, in_groups
         (TransferStatus.FAILED, "the copy cannot be put in its place: Is a directory"),
         (TransferStatus.COMPLETED, None),
     ]
-    assert run["progress"] == progress(files_found=3, files_new=3, files_done=2, files_failed=1, bytes_done=28)
+    assert run["progress"] == progress(files_found=3, files_new=3, files_done=2, files_failed=1, bytes_new=42, bytes_done=28)
 
 
 async def test_an_unforeseen_error_at_one_of_a_group_is_that_files_alone(laboratory, rows, in_groups, caplog):
@@ -639,7 +711,7 @@ async def test_an_unforeseen_error_at_one_of_a_group_is_that_files_alone(laborat
         (TransferStatus.FAILED, "an unexpected error ended the copy"),
         (TransferStatus.FAILED, "an unexpected error ended the copy"),
     ]
-    assert run["progress"] == progress(files_found=3, files_new=3, files_done=2, files_failed=1, bytes_done=28)
+    assert run["progress"] == progress(files_found=3, files_new=3, files_done=2, files_failed=1, bytes_new=42, bytes_done=28)
 
 
 async def test_a_group_that_cannot_be_recorded_is_tried_again_file_by_file(laboratory, rows, in_groups, monkeypatch):
@@ -756,6 +828,7 @@ async def test_the_copy_that_another_harvest_has_not_recorded_yet_is_never_repla
 # Runs that are cancelled, or take too long
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("why", ["cancelled", "too long"])
 async def test_a_harvest_that_is_to_end_leaves_no_half_copy(laboratory, database, rows, finish_all, in_groups, why):
     in_groups(3)
@@ -985,6 +1058,7 @@ async def test_a_cancelled_harvest_ends_its_copy_first(laboratory, active, rows)
 # The event loop
 
 
+@pytest.mark.slow
 async def test_a_large_copy_lets_the_event_loop_run(laboratory):
     with (laboratory.source / "large.raw").open("wb") as stream:
         stream.truncate(200 * 1024 * 1024)

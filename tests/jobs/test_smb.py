@@ -22,8 +22,8 @@ from core.errors import DomainError, InvalidInput, NotSupported
 from core.secrets import Keyring, Secret
 from jobs.sources import FileState, FoundFile, open_source
 from jobs.sources.smb import _entry
-from jobs.sources.smb_access import Account, Address
-from jobs.sources.smb_share import PatientConnection
+from storage.objects.smb_access import Account, Address
+from storage.objects.smb_share import PatientConnection
 from tests import smb
 
 
@@ -250,6 +250,7 @@ def peer(answer: Callable[[socket.socket], None]) -> Iterator[str]:
         thread.join()
 
 
+@pytest.mark.slow
 def test_a_server_that_says_nothing(samba):
     with peer(lambda connection: connection.recv(1) and time.sleep(1.5)) as host:
         began = time.monotonic()

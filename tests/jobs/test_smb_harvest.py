@@ -22,6 +22,8 @@ from tests import smb
 LARGE = b"0123456789abcdef" * 4 * 65_536  # four chunks
 CAFFEINE = "d6a06c8f22ac88e4"
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def samba() -> Iterator[smb.Samba]:
@@ -178,7 +180,6 @@ async def test_an_unknown_share_fails_after_three_tries(laboratory, connect, sam
 # Servers that fail
 
 
-@pytest.mark.slow
 async def test_a_server_killed_in_mid_copy(laboratory, connect, own_samba, rows):
     samba = own_samba
     for path in ("a", "c", "d", "e"):
@@ -211,7 +212,6 @@ async def test_a_server_killed_in_mid_copy(laboratory, connect, own_samba, rows)
     assert len(await rows(file_records)) == 5
 
 
-@pytest.mark.slow
 async def test_a_server_frozen_in_mid_copy_of_many_files(laboratory, connect, own_samba, rows):
     samba = own_samba
     samba.put("0", LARGE)
@@ -235,7 +235,6 @@ async def test_a_server_frozen_in_mid_copy_of_many_files(laboratory, connect, ow
     assert (run["state"], run["message"]) == (RunState.SUCCEEDED, "300 files copied (4.2 MB)")
 
 
-@pytest.mark.slow
 async def test_a_server_frozen_while_it_is_listed(laboratory, connect, own_samba, rows):
     samba = own_samba
     samba.put("a")
@@ -253,7 +252,6 @@ async def test_a_server_frozen_while_it_is_listed(laboratory, connect, own_samba
     assert smb.threads() == []
 
 
-@pytest.mark.slow
 async def test_a_server_restarted_between_two_files_is_no_news(laboratory, connect, own_samba, rows):
     samba = own_samba
     samba.put("a")
@@ -266,7 +264,6 @@ async def test_a_server_restarted_between_two_files_is_no_news(laboratory, conne
     assert smb.threads() == []
 
 
-@pytest.mark.slow
 async def test_a_cancelled_harvest_does_not_wait_for_a_frozen_server(laboratory, connect, own_samba, active):
     samba = own_samba
     samba.put("a", LARGE)

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import shutil
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -18,11 +16,9 @@ from core.identity import INSTRUMENTS, Principal, Principals
 from core.secrets import Keyring, Secret
 from jobs.runner import NewRun
 from resolvers.attempts import AttemptBounds
-from resolvers.context import RequestContext, Services
+from resolvers.context import Letter, MailClaims, MailPurpose, RequestContext, Services
 from storage.sql.database import Database, Transaction
-from storage.sql.opening import open_database
 from storage.sql.tables import audit_log, memberships, users
-from tests.postgres import BOTH, cloned
 
 
 @dataclass
@@ -63,6 +59,13 @@ class RecordingRunner:
         self.unregistered.append(deployment_id)
 
 
+class PlainLinks:
+    """`resolvers.context.Downloads` that anybody can read."""
+
+    def url(self, file: UUID, subject: UUID) -> str:
+        return f"/download/{file}?for={subject}"
+
+
 @dataclass
 class PlainPasswords:
     """Hashes by a prefix; `old:` is the outdated kind. Remembers what was verified against what."""
@@ -92,24 +95,40 @@ class NumberedTokens:
         self.revoked.append(token_id)
 
 
+@dataclass
+class Letterbox:
+    """Keeps what is to be composed until it is emptied."""
+
+    enabled: bool = True
+    asked: list[Callable[[], Awaitable[Letter | None]]] = field(default_factory=list)
+
+    def link(self, page: str, token: str) -> str:
+        return f"https://switchyard.example.org/{page}?token={token}"
+
+    def later(self, compose: Callable[[], Awaitable[Letter | None]]) -> None:
+        self.asked.append(compose)
+
+    async def letters(self) -> list[Letter]:
+        """What is sent, now that the requests are over."""
+        composed = [await compose() for compose in self.asked]
+        self.asked.clear()
+        return [letter for letter in composed if letter is not None]
+
+
+class ReadableMailTokens:
+    """Tokens that say everything, in plain."""
+
+    def issue(self, purpose: MailPurpose, claims: MailClaims) -> str:
+        return f"{purpose}|{claims.subject}|{claims.mark}"
+
+    def parse(self, purpose: MailPurpose, token: Secret) -> MailClaims | None:
+        said, _, rest = token.reveal().partition("|")
+        subject, _, mark = rest.partition("|")
+        return MailClaims(UUID(subject), mark) if said == purpose else None
+
+
 def session_cookie(token: str | None) -> str:
     return f"streamweave_auth={token or ''}"
-
-
-@pytest.fixture(params=BOTH)
-def database_url(request: pytest.FixtureRequest, migrated: Path, tmp_path: Path) -> Iterator[str]:
-    if request.param == "sqlite":
-        yield f"sqlite+aiosqlite:///{shutil.copy(migrated, tmp_path / 'switchyard.db')}"
-        return
-    with cloned() as url:
-        yield url
-
-
-@pytest.fixture
-async def database(database_url: str) -> AsyncIterator[Database]:
-    database = await open_database(database_url)
-    yield database
-    await database.close()
 
 
 @pytest.fixture
@@ -133,6 +152,11 @@ def tokens() -> NumberedTokens:
 
 
 @pytest.fixture
+def letterbox() -> Letterbox:
+    return Letterbox()
+
+
+@pytest.fixture
 def keyring() -> Keyring:
     return Keyring([b"k" * 32])
 
@@ -144,6 +168,7 @@ def context(
     runner: RecordingRunner,
     passwords: PlainPasswords,
     tokens: NumberedTokens,
+    letterbox: Letterbox,
     keyring: Keyring,
 ) -> Callable[..., RequestContext]:
     """Makes the context of a request from its principal."""
@@ -151,10 +176,14 @@ def context(
         keyring=keyring,
         passwords=passwords,
         attempts=AttemptBounds(b"k" * 32, per_account=3, per_address=5, window=timedelta(minutes=15)),
+        mail=letterbox,
+        mail_attempts=AttemptBounds(b"m" * 32, per_account=2, per_address=4, window=timedelta(hours=1)),
+        mail_tokens=ReadableMailTokens(),
         tokens=tokens,
         session_cookie=session_cookie,
         runner=runner,
         allowed_roots=(),
+        downloads=PlainLinks(),
     )
 
     def of(principal: Principal | None = None, address: str = "") -> RequestContext:

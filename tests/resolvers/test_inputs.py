@@ -11,7 +11,7 @@ from core.errors import InvalidInput, Problem
 from core.secrets import Secret
 from core.vocabulary import TransferAdapter
 from resolvers.inputs import ABSENT, Absent, checked, given
-from storage.sql.tables import instruments, service_accounts
+from storage.sql.tables import hooks, instruments, service_accounts
 
 
 @dataclass(frozen=True)
@@ -87,6 +87,17 @@ def test_values_of_another_type_are_refused(field, value, kind):
     (problem,) = problems(instruments, **{field: value})
 
     assert (problem.path, problem.kind, problem.value) == ((field,), kind, value)
+
+
+@pytest.mark.parametrize(
+    ("value", "kind"),
+    [("1", "int_type"), (True, "int_type"), (1.5, "int_type"), (2**31, "int_parsing_size"), (-(2**31) - 1, "int_parsing_size")],
+)
+def test_whole_numbers(value, kind):
+    (problem,) = problems(hooks, priority=value)
+
+    assert (problem.path, problem.kind, problem.value) == (("priority",), kind, value)
+    assert checked(hooks, {"priority": 2**31 - 1}) == {"priority": 2**31 - 1}
 
 
 @pytest.mark.parametrize(("text", "kind"), [("a\0b", "string_nul"), ("\ud800", "string_unicode")])

@@ -8,6 +8,7 @@ import pytest
 from fastapi import FastAPI, Form, Query
 from pydantic import BaseModel, Field
 
+from rest_compat.faults import Fault
 from tests.rest_compat.support import ADMIN, KNOWN, client
 
 FASTAPI = FastAPI()
@@ -167,3 +168,43 @@ async def test_a_broken_multipart_body(rest):
     headers = {"content-type": "multipart/form-data; boundary=x"}
     reply = await rest.post("/auth/jwt/login", content=b"rubbish", headers=headers)
     assert (reply.status_code, reply.json()["detail"][0]["loc"]) == (422, ["body"])
+
+
+# --- secrets ---------------------------------------------------------------------------------------------------------------
+
+MASK = "**********"
+SECRETS = {
+    "beside what is missing": ({"name": "a", "password": "hunter2"}, ["cifs_host"], {"name": "a", "password": MASK}),
+    "deep in what is missing": (
+        {"name": "a", "transfer_config": {"tokens": {"x": "hunter2"}, "list": [{"api_key": "hunter2"}]}},
+        ["cifs_host"],
+        {"name": "a", "transfer_config": {"tokens": MASK, "list": [{"api_key": MASK}]}},
+    ),
+    "in another type of body": ("username=a&password=hunter2", [], MASK),
+    "in what is wrong": (NEW | {"name": {"secret": "hunter2"}}, ["name"], {"secret": MASK}),
+}
+
+
+@pytest.mark.parametrize("case", SECRETS)
+async def test_secrets_are_not_sent_back(rest, case):
+    body, where, shown = SECRETS[case]
+    reply = await rest.post("/api/instruments", json=body, headers=ADMIN)
+    (fault,) = reply.json()["detail"]
+    assert (reply.status_code, fault["loc"], fault["input"]) == (422, ["body", *where], shown)
+    assert "hunter2" not in reply.text
+
+
+@pytest.mark.parametrize(
+    ("fault", "shown"),
+    [
+        (Fault(("body", "password"), "string_type", "", ["hunter2"]), MASK),
+        (Fault(("body", "config", "secret_access_key"), "string_type", "", 7), MASK),
+        (Fault(("body", "password"), "missing", "", {"email": "a"}), {"email": "a"}),
+        (Fault(("body", "password"), "missing", "", None), None),
+        (Fault(("query", "token"), "uuid_parsing", "", "hunter2"), MASK),
+        (Fault(("query", "limit"), "int_parsing", "", "x"), "x"),
+        (Fault(("body", 3), "json_invalid", "", {}), {}),
+    ],
+)
+def test_what_a_fault_shows(fault, shown):
+    assert fault.without_secrets().value == shown

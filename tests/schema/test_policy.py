@@ -20,6 +20,7 @@ from storage.sql.tables import (
     file_transfers,
     group_members,
     groups,
+    hooks,
     instruments,
     metadata,
     project_members,
@@ -35,7 +36,14 @@ NOON = datetime(2026, 11, 21, 12, 0, tzinfo=UTC)
 NOWHERE = "00000000-0000-4000-8000-000000000000"
 
 # Contract streamweave §2-§6 and §9: what those may do who are no admins. Admins may do everything.
-ANYBODY = {"login", "register"}
+ANYBODY = {
+    "login",
+    "register",
+    "requestPasswordReset",
+    "resetPassword",
+    "requestVerification",
+    "verifyEmail",
+}
 MEMBERS = ANYBODY | {
     "changes",
     "me",
@@ -43,6 +51,7 @@ MEMBERS = ANYBODY | {
     "instruments",
     "storageLocations",
     "file",
+    "fileByPersistentId",
     "files",
     "transfer",
     "transfers",
@@ -55,6 +64,14 @@ MEMBERS = ANYBODY | {
     "personalTokens",
     "createPersonalToken",
     "revokePersonalToken",
+    "allInstrumentRequests",
+    "dismissNotification",
+    "instrumentRequest",
+    "instrumentRequests",
+    "markAllNotificationsRead",
+    "markNotificationRead",
+    "notifications",
+    "requestInstrument",
 }
 
 
@@ -145,7 +162,7 @@ class Rows:
     """One of everything, and two files: one that Bob may see, one that he may not."""
 
     def __init__(self) -> None:
-        self.account, self.location, self.schedule, self.run = (uuid4() for _ in range(4))
+        self.account, self.location, self.schedule, self.run, self.hook = (uuid4() for _ in range(5))
         self.instrument, self.other_instrument = uuid4(), uuid4()
         self.seen, self.hidden = uuid4(), uuid4()
         self.seen_transfer, self.hidden_transfer = uuid4(), uuid4()
@@ -188,6 +205,18 @@ async def rows(world):
             default_storage_location_id=rows.location,
             cron_expression="* * * * *",
             enabled=False,
+            **times,
+        )
+        await tx.insert(
+            hooks,
+            id=rows.hook,
+            name="h",
+            trigger="pre_transfer",
+            implementation="http_webhook",
+            webhook_url="https://hooks.example.org/hunter2",
+            instrument_id=rows.instrument,
+            priority=0,
+            enabled=True,
             **times,
         )
         await tx.insert(
@@ -238,12 +267,13 @@ async def clear(world) -> None:
 async def global_ids(world, rows) -> dict[str, str]:
     """Everybody's, as an admin is told them."""
     answer = await world.admin.ask(
-        """query ($i: UUID!, $a: UUID!, $l: UUID!, $s: UUID!, $r: UUID!, $seen: UUID!, $hidden: UUID!, $st: UUID!, $ht: UUID!) {
+        """query ($i: UUID!, $a: UUID!, $l: UUID!, $s: UUID!, $r: UUID!, $seen: UUID!, $hidden: UUID!, $st: UUID!, $ht: UUID!, $hook: UUID!) {
             instrument(localId: $i) { id }
             serviceAccount(localId: $a) { id }
             storageLocation(localId: $l) { id }
             schedule(localId: $s) { id }
             harvestRun(localId: $r) { id }
+            hook(localId: $hook) { id }
             seen: file(localId: $seen) { id }
             hidden: file(localId: $hidden) { id }
             seenTransfer: transfer(localId: $st) { id }
@@ -260,6 +290,7 @@ async def global_ids(world, rows) -> dict[str, str]:
             "hidden": str(rows.hidden),
             "st": str(rows.seen_transfer),
             "ht": str(rows.hidden_transfer),
+            "hook": str(rows.hook),
         },
     )
     assert "errors" not in answer, answer
@@ -279,13 +310,15 @@ async def test_node_shows_what_may_be_seen_and_nothing_else(world, rows):
     assert (await world.user.ask("query ($id: ID!) { node(id: $id) { id } }", {"id": mine}))["data"]["node"] == {"id": mine}
 
 
+NOTHING: dict[str, Any] = {"totalCount": 0, "nodes": []}
 EVERY_EDGE = """query ($id: UUID!) {
     file(localId: $id) {
-        owner { email }
+        owner { email groups { totalCount nodes { id } } projects { totalCount nodes { id } } }
         instrument {
             name transferConfig
             serviceAccount { username }
             schedules { totalCount nodes { id } }
+            hooks { totalCount nodes { id } }
             runs { totalCount nodes { id } }
             files { totalCount nodes { localId transfers { totalCount } } }
         }
@@ -300,12 +333,13 @@ async def test_every_edge_of_what_a_user_sees(world, rows):
     assert answer == {
         "data": {
             "file": {
-                "owner": {"email": world.user.email},
+                "owner": {"email": world.user.email, "groups": NOTHING, "projects": NOTHING},
                 "instrument": {
                     "name": "NMR",
                     "transferConfig": None,
                     "serviceAccount": None,
                     "schedules": {"totalCount": 0, "nodes": []},
+                    "hooks": {"totalCount": 0, "nodes": []},
                     "runs": {"totalCount": 0, "nodes": []},
                     "files": {"totalCount": 1, "nodes": [{"localId": str(rows.seen), "transfers": {"totalCount": 1}}]},
                 },
@@ -329,6 +363,7 @@ async def test_every_edge_of_what_an_admin_sees(world, rows):
     assert file["instrument"]["transferConfig"] == {"token": "hunter2"}
     assert file["instrument"]["serviceAccount"] == {"username": "u"}
     assert file["instrument"]["schedules"]["totalCount"] == file["instrument"]["runs"]["totalCount"] == 1
+    assert file["instrument"]["hooks"]["totalCount"] == 1
     assert file["instrument"]["files"]["totalCount"] == 2
     (transfer,) = file["transfers"]["nodes"]
     assert transfer["run"]["log"] == {"totalCount": 0}
@@ -338,7 +373,8 @@ async def test_every_edge_of_what_an_admin_sees(world, rows):
 async def test_every_edge_is_looked_at_here(world):
     """A new edge to a stored type belongs into `EVERY_EDGE`, or among those that only admins reach."""
     schema = world.parts.graph.schema
-    for_admins = {"HarvestSchedule", "HarvestRun", "ServiceAccount", "RunLogLine"}
+    for_admins = {"Hook", "HarvestSchedule", "HarvestRun", "ServiceAccount", "RunLogLine"}
+    for_admins |= {"AuditEntry", "FileGrant", "GroupMember", "InstrumentAccess", "ProjectMember"}
     edges = {
         f"{kind.name}.{name}"
         for kind in schema.type_map.values()
@@ -351,12 +387,25 @@ async def test_every_edge_is_looked_at_here(world):
         "FileRecord.instrument",
         "FileRecord.transfers",
         "Instrument.files",
+        "Instrument.hooks",
         "Instrument.runs",
         "Instrument.schedules",
         "Instrument.serviceAccount",
         "Transfer.file",
         "Transfer.run",
         "Transfer.storageLocation",
+        "User.groups",
+        "User.projects",
+        # in `test_sharing`
+        "FileRecord.grants",
+        "Group.grants",
+        "Group.members",
+        "Group.projects",
+        "Instrument.access",
+        "InstrumentRequest.requester",
+        "Notification.recipient",
+        "Project.grants",
+        "Project.members",
     }
 
 

@@ -17,7 +17,7 @@ from core.vocabulary import (
     TransferAdapter,
     TransferStatus,
 )
-from storage.sql.tables.base import created_and_updated, key, metadata, soft_deletion
+from storage.sql.tables.base import created_and_updated, key, largest_first, metadata, soft_deletion
 from storage.sql.types import EnumColumn, JsonColumn, TimeColumn, UuidColumn, text
 
 
@@ -127,8 +127,14 @@ file_records = Table(
     _reference("owner_id", "users", nullable=True, index=True),
     UniqueConstraint("instrument_id", "source_path"),
     Index("ix_file_records_first_discovered_at_id", "first_discovered_at", "id"),
+    Index("ix_file_records_filename_id", "filename", "id"),
+    Index("ix_file_records_xxhash", "xxhash"),
+    Index("ix_file_records_sha256", "sha256"),
     Index("ix_file_records_instrument_id_first_discovered_at_id", "instrument_id", "first_discovered_at", "id"),
 )
+
+largest_first(file_records.c.size_bytes)
+largest_first(file_records.c.source_mtime)
 
 file_transfers = Table(
     "file_transfers",
@@ -148,9 +154,13 @@ file_transfers = Table(
     Column("error_message", text()),
     Column("run_id", UuidColumn(), comment="the harvest run that made this attempt"),
     Index("ix_file_transfers_file_id_started_at_id", "file_id", "started_at", "id"),
-    Index("ix_file_transfers_started_at_id", "started_at", "id"),
+    Index("ix_file_transfers_run_id", "run_id"),
     Index("ix_file_transfers_status_started_at_id", "status", "started_at", "id"),
 )
+
+largest_first(file_transfers.c.started_at)
+largest_first(file_transfers.c.completed_at)
+largest_first(file_transfers.c.started_at, of_each=file_transfers.c.storage_location_id)
 
 user_instrument_access = Table(
     "user_instrument_access",

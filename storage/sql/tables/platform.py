@@ -43,6 +43,7 @@ runs = Table(
     Index("ix_runs_target_id_number", "target_id", "number"),
     Index("ix_runs_subject_id_number", "subject_id", "number"),
     Index("ix_runs_finished_at", "finished_at"),
+    Index("ix_runs_created_at_id", "created_at", "id"),
     _one_per_key(RunState.QUEUED),
     _one_per_key(RunState.RUNNING),
 )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import AsyncExitStack
 from datetime import timedelta
 from uuid import UUID, uuid4
 
@@ -13,9 +14,13 @@ from core.clock import utc_now
 from core.errors import Unavailable
 from core.identity import INSTRUMENTS
 from core.ids import encode_global_id
-from core.vocabulary import AuditAction
+from core.vocabulary import AuditAction, StorageType, TransferAdapter
+from jobs.active import ActiveRun
+from jobs.copying import Copied, CopyFailedError
+from jobs.records import HarvestRecords, Outcome, WantedFile
+from jobs.sources import FileState, FoundFile
 from storage.sql.events import forget_events, newest
-from storage.sql.tables import events, instruments, memberships, users
+from storage.sql.tables import events, instruments, memberships, storage_locations, users
 from tests.app.subscriptions.support import CHANGES, LOG, PROGRESS, Live, comes_true, socket
 from tests.conftest import Caller
 
@@ -46,6 +51,19 @@ async def test_progress_until_the_end(live_on_both: Live):
         assert await client.next("runProgress") == {"run": {"state": "SUCCEEDED", "progress": {"found": 3}}}
         assert await client.receive() == {"id": "1", "type": "complete"}
     await live.nothing_is_open()
+
+
+async def test_the_members_of_the_progress_have_types(live_on_both: Live):
+    live = live_on_both
+    run = await live.run()
+    fields = "filesFound filesVanished bytesDone bytesPerSecond secondsLeft"
+    asked = f"subscription ($run: UUID!) {{ runProgress(localId: $run) {{ run {{ {fields} }} }} }}"
+    async with socket(live.address, live.admin) as client:
+        await client.subscribe(asked, run=run.id)
+        assert await client.next("runProgress") == {"run": dict.fromkeys(fields.split())}
+        await run.progress(files_found=3, files_vanished=0, bytes_done=2**40, bytes_per_second=None)
+        reached = {"filesFound": 3, "filesVanished": 0, "bytesDone": 2**40, "bytesPerSecond": None, "secondsLeft": None}
+        assert await client.next("runProgress") == {"run": reached}
 
 
 async def test_a_run_that_has_ended(live_on_both: Live):
@@ -205,8 +223,11 @@ async def test_a_cursor_that_is_no_longer_kept(live_on_both: Live):
         (encode_global_id("Instrument", "nothing"), "not a global id", "INVALID_INPUT"),
         (encode_global_id("Instrument", str(UUID(int=1))), "Instrument not found", "NOT_FOUND"),
         (
-            encode_global_id("FileRecord", str(UUID(int=1))),
-            "changes are told of Instrument, ServiceAccount, StorageLocation, HarvestSchedule, HarvestRun, User",
+            encode_global_id("PersonalToken", str(UUID(int=1))),
+            (
+                "changes are told of Instrument, ServiceAccount, StorageLocation, HarvestSchedule, HarvestRun, "
+                "FileRecord, Transfer, User"
+            ),
             "NOT_SUPPORTED",
         ),
     ],
@@ -226,6 +247,61 @@ async def test_a_run_is_a_node(live: Live):
         await run.log("beside it")
         await run.progress(found=1)
         assert [change["action"] for change in (await client.next("changes"))["changes"]] == ["UPDATE"]
+
+
+FILE = """subscription ($id: ID!) { changes(id: $id) {
+  changes { action } node { ... on FileRecord { checksum } ... on Transfer { status file { id } } }
+} }"""
+
+
+async def test_a_file_and_its_transfers_are_nodes(live_on_both: Live):
+    """Told when the group with the file is recorded, together with the run's progress."""
+    live = live_on_both
+    key, _ = await live.instrument()
+    location = uuid4()
+    async with live.database.transaction() as transaction:
+        times = {"created_at": utc_now(), "updated_at": utc_now()}
+        named = {"id": location, "name": "Archive", "type": StorageType.POSIX, "base_path": "/archive", "enabled": True}
+        await transaction.insert(storage_locations, **named, **times)
+    run = await live.run()
+    active = ActiveRun(live.database, run.queue, run.claim)
+    records = HarvestRecords(
+        active, {"id": key, "transfer_adapter": TransferAdapter.RCLONE}, location, lambda: f"ark:/{uuid4()}"
+    )
+    good, bad = await records.begin(
+        [(WantedFile(FoundFile(name, FileState(5, 10**18)), None), f"/archive/{name}") for name in ("good", "bad")]
+    )
+    nodes = [
+        encode_global_id(*each)
+        for each in (
+            ("FileRecord", str(good.record_id)),
+            ("Transfer", str(good.transfer_id)),
+            ("FileRecord", str(bad.record_id)),
+            ("Transfer", str(bad.transfer_id)),
+        )
+    ]
+    async with AsyncExitStack() as stack:
+        clients = [await stack.enter_async_context(socket(live.address, live.admin)) for _ in nodes]
+        for client, node in zip(clients, nodes, strict=True):
+            await client.subscribe(FILE, id=node)
+            assert (await client.next("changes"))["changes"] == []
+        now = utc_now()
+        copied = Copied(FileState(5, 10**18), "00", "00")
+        await records.settle([Outcome(good, copied, now, now), Outcome(bad, CopyFailedError("lost"), now, now)])
+        told = [{"action": "UPDATE"}]
+        assert await clients[0].next("changes") == {"changes": told, "node": {"checksum": "00"}}
+        expected = [
+            {"status": status, "file": {"id": node}} for status, node in (("COMPLETED", nodes[0]), ("FAILED", nodes[2]))
+        ]
+        assert await clients[1].next("changes") == {"changes": told, "node": expected[0]}
+        assert await clients[3].next("changes") == {"changes": told, "node": expected[1]}
+        assert await clients[2].silent()  # nothing was learned of the file itself
+    async with socket(live.address, live.user) as client:
+        for node, noun in zip(nodes[:2], ("File", "Transfer"), strict=True):
+            await client.subscribe(FILE, id=node)
+            assert error_of(await client.receive()) == (f"{noun} not found", "NOT_FOUND")
+            assert (await client.receive())["type"] == "complete"
+    await run.finish()
 
 
 # --- who may -----------------------------------------------------------------------------------------------------------

@@ -1,10 +1,11 @@
-"""The four managed resources of contract §3 to §6: what is sent, and what has to come back."""
+"""The managed resources of contract §3 to §7 and §10: what is sent, and what has to come back."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
+from uuid import uuid4
 
 from tests.contract.support import Api
 
@@ -24,6 +25,10 @@ class Resource:
     references: Mapping[str, Resource] = field(default_factory=dict)
     enveloped: bool = True
     can_be_disabled: bool = True
+    by_insertion: bool = False
+    """Listed in the order in which they were made, even those of one moment."""
+    unique: bool = False
+    """No two have the same name."""
 
     def __str__(self) -> str:
         return self.path.rpartition("/")[2]
@@ -31,7 +36,11 @@ class Resource:
     async def body(self, admin: Api) -> dict[str, Any]:
         """The smallest body of a create, with rows to refer to."""
         made = {name: (await other.create(admin))["id"] for name, other in self.references.items()}
-        return {**made, **self.minimal}
+        return self.another({**made, **self.minimal})
+
+    def another(self, body: Mapping[str, Any]) -> dict[str, Any]:
+        """That body for one more row."""
+        return {**body, "name": f"{self.minimal['name']} {uuid4()}"} if self.unique else dict(body)
 
     async def create(self, admin: Api, **fields: Any) -> dict[str, Any]:
         return await admin.made(self.path, **{**await self.body(admin), **fields})
@@ -97,4 +106,42 @@ SCHEDULES = Resource(
     text="cron_expression",
     references={"instrument_id": INSTRUMENTS, "default_storage_location_id": STORAGE_LOCATIONS},
 )
-RESOURCES = (INSTRUMENTS, SERVICE_ACCOUNTS, STORAGE_LOCATIONS, SCHEDULES)
+HOOKS = Resource(
+    path="/api/hooks",
+    parameter="hook_id",
+    noun="Hook",
+    minimal={"name": "No temporary files", "trigger": "pre_transfer", "implementation": "builtin"},
+    defaults={
+        "description": None,
+        "builtin_name": None,
+        "script_path": None,
+        "webhook_url": None,
+        "config": None,
+        "instrument_id": None,
+        "priority": 0,
+        "enabled": True,
+    },
+    text="name",
+    by_insertion=True,
+)
+GROUPS = Resource(
+    path="/api/groups",
+    parameter="group_id",
+    noun="Group",
+    minimal={"name": "NMR facility"},
+    defaults={"description": None},
+    text="name",
+    can_be_disabled=False,
+    unique=True,
+)
+PROJECTS = Resource(
+    path="/api/projects",
+    parameter="project_id",
+    noun="Project",
+    minimal={"name": "Caffeine"},
+    defaults={"description": None},
+    text="name",
+    can_be_disabled=False,
+    unique=True,
+)
+RESOURCES = (INSTRUMENTS, SERVICE_ACCOUNTS, STORAGE_LOCATIONS, SCHEDULES, HOOKS, GROUPS, PROJECTS)

@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from tests.contract.instruments.resources import RESOURCES, SCHEDULES, Resource
+from tests.contract.instruments.resources import INSTRUMENTS, RESOURCES, SCHEDULES, Resource
 from tests.contract.support import (
     NOT_A_UUID,
     NOW,
@@ -26,12 +26,18 @@ LATER = "2026-11-21T00:29:28.495180Z"
 NULLABLE = {
     "instruments": ["description", "location", "pid", "cifs_base_path", "service_account_id", "transfer_config"],
     "service-accounts": ["domain"],
+    "hooks": ["description", "builtin_name", "script_path", "webhook_url", "config", "instrument_id"],
+    "groups": ["description"],
+    "projects": ["description"],
 }
 NOT_NULLABLE = {
     "instruments": ["name", "cifs_host", "cifs_share", "transfer_adapter", "enabled"],
     "service-accounts": ["name", "username", "password"],
     "storage-locations": ["name", "type", "base_path", "enabled"],
     "schedules": ["instrument_id", "default_storage_location_id", "cron_expression", "enabled"],
+    "hooks": ["name", "trigger", "implementation", "priority", "enabled"],
+    "groups": ["name"],
+    "projects": ["name"],
 }
 
 
@@ -88,6 +94,7 @@ class TestCreate:
     async def test_unknown_query_parameters_are_ignored(self, admin: Api, resource: Resource):
         assert (await admin.post(f"{resource.path}?colour=blue", json=await resource.body(admin))).status_code == 201
 
+    @pytest.mark.parametrize("resource", [each for each in RESOURCES if not each.unique], ids=str)
     async def test_equal_rows_are_no_conflict(self, admin: Api, resource: Resource):
         body = await resource.body(admin)
 
@@ -151,7 +158,9 @@ class TestPatch:
     @pytest.mark.parametrize(("resource", "field"), fields(NULLABLE))
     async def test_null_is_stored_where_it_is_allowed(self, admin: Api, resource: Resource, field: str):
         account = await admin.made("/api/service-accounts", name="x", username="x", password="x")
-        values = {"service_account_id": account["id"], "transfer_config": {"a": 1}}
+        values = {"service_account_id": account["id"], "transfer_config": {"a": 1}, "config": {"a": 1}}
+        if field == "instrument_id":
+            values[field] = (await INSTRUMENTS.create(admin))["id"]
         row = await resource.create(admin, **{field: values.get(field, "text")})
         assert row[field] is not None
 
@@ -169,7 +178,7 @@ class TestPatch:
 
     async def test_a_wrong_field_keeps_the_others_from_being_stored(self, admin: Api, resource: Resource):
         row = await resource.create(admin)
-        wrong = {"enabled": "maybe"} if resource.can_be_disabled else {"domain": 7}
+        wrong = {"enabled": "maybe"} if resource.can_be_disabled else dict.fromkeys(resource.defaults, 7)
 
         reply = await admin.patch(f"{resource.path}/{row['id']}", json={resource.text: "0 5 * * 1", **wrong})
 

@@ -55,7 +55,7 @@ class TestLists:
     async def test_an_envelope(self, admin: Api, statements: Statements, resource: Resource, count: int):
         body = await resource.body(admin)
         for _ in range(count):
-            await admin.made(resource.path, **body)
+            await admin.made(resource.path, **resource.another(body))
 
         assert await statements(admin, resource.path) == AUTHENTICATION + ROWS + COUNT
         assert await statements(admin, f"{resource.path}?shape=array") == AUTHENTICATION + ROWS

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from collections.abc import Awaitable, Callable
 from uuid import UUID, uuid4
 
@@ -156,6 +157,29 @@ async def test_several_ways_to_one_file_show_it_once(world: World, user: Api):
         await way(world, user.id, file, instrument)
 
     assert await seen_by(user) == ([str(file)], [str(transfer)])
+
+
+@pytest.mark.parametrize("seed", range(8))
+async def test_totals_count_each_file_once_however_many_ways_lead_to_it(world: World, user: Api, seed: int):
+    """Totals are counted from the side of what was given; `seen_by` compares them with the rows."""
+    chance, person = random.Random(seed), user.id
+    machines = [await add_instrument(world) for _ in range(3)]
+    files = [await add_file(world, chance.choice(machines), owner_id=chance.choice([None, None, person])) for _ in range(12)]
+    ours = [await add_group(world, person) for _ in range(chance.choice([0, 1, 2]))]
+    teams = [await add_project(world, chance.choice([("user", person), *(("group", group) for group in ours)])) for _ in ours]
+    grantees = [
+        ("user", person),
+        ("group", await add_group(world)),
+        *(("group", group) for group in ours),
+        *(("project", team) for team in teams),
+    ]
+    for kind, grantee in grantees if seed else grantees[2:]:
+        for file in chance.sample(files, chance.choice([0, 3, 6])):
+            await grant(world, file, kind, grantee)
+    for machine in chance.sample(machines, chance.choice([0, 0, 1])):
+        await give_access(world, person, machine)
+
+    assert len((await seen_by(user))[0]) <= len(files)
 
 
 async def test_admins_see_everything(world: World, admin: Api):

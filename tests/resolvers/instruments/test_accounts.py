@@ -1,22 +1,18 @@
-"""Registration, self-service and removal of users: contract streamweave §2."""
+"""Registration and self-service: contract streamweave §2."""
 
 from __future__ import annotations
-
-from uuid import uuid4
 
 import pytest
 from sqlalchemy import select
 
-from core.errors import Forbidden, InvalidInput, NotFound, Refused, Unauthenticated
+from core.errors import InvalidInput, Refused, Unauthenticated
 from core.identity import INSTRUMENTS
 from core.secrets import Secret
 from core.vocabulary import Role
 from resolvers.instruments.accounts import (
     AccountChanges,
     NewAccount,
-    delete_user,
     register,
-    restore_user,
     update_me,
 )
 from storage.sql.tables import memberships, users
@@ -204,84 +200,3 @@ async def test_an_empty_update_leaves_no_trace(user, clock, row, audited):
 async def test_update_me_needs_somebody(anonymous):
     with pytest.raises(Unauthenticated, match=r"^Unauthorized$"):
         await update_me(anonymous, AccountChanges())
-
-
-async def test_delete_and_restore_a_user(admin, person, clock, row, audited, entry):
-    key = (await person("eve@example.org")).subject
-    before = await row(users, key)
-    clock.advance(minutes=1)
-
-    assert await delete_user(admin, key) == key
-    ended = {"credentials_version": 2}
-    assert await row(users, key) == {**before, **ended, "deleted_at": clock.now, "updated_at": clock.now}
-    assert (await audited())[-1] == entry(admin, "delete", "user", key)
-
-    clock.advance(minutes=1)
-    assert await restore_user(admin, key) == key
-    assert await row(users, key) == {**before, **ended, "updated_at": clock.now}
-    assert (await audited())[-1] == entry(admin, "restore", "user", key)
-
-
-async def test_nobody_deletes_their_own_account(admin):
-    with pytest.raises(Refused, match=r"^Cannot delete your own account$"):
-        await delete_user(admin, admin.principals.of(INSTRUMENTS).subject)
-
-
-async def test_unknown_and_deleted_users_are_not_found(admin, person, clock):
-    deleted = await person("eve@example.org", deleted_at=clock.now)
-
-    for key in (uuid4(), deleted.subject):
-        with pytest.raises(NotFound, match=r"^User not found$"):
-            await delete_user(admin, key)
-
-
-async def test_unknown_and_live_users_cannot_be_restored(admin, person):
-    live = await person("eve@example.org")
-
-    for key in (uuid4(), live.subject):
-        with pytest.raises(NotFound, match=r"^Deleted user not found$"):
-            await restore_user(admin, key)
-
-
-async def test_members_of_other_domains_only_are_not_found(admin, person, clock):
-    stranger = await person("eve@example.org", domains=("replication",))
-    deleted = await person("eva@example.org", domains=("replication",), deleted_at=clock.now)
-
-    with pytest.raises(NotFound, match=r"^User not found$"):
-        await delete_user(admin, stranger.subject)
-    with pytest.raises(NotFound, match=r"^Deleted user not found$"):
-        await restore_user(admin, deleted.subject)
-
-
-async def test_members_of_other_domains_too_are_beyond_this_domains_admins(admin, person, row, clock):
-    shared = await person("eve@example.org", domains=(INSTRUMENTS, "replication"))
-    deleted = await person("eva@example.org", domains=(INSTRUMENTS, "replication"), deleted_at=clock.now)
-
-    with pytest.raises(Forbidden):
-        await delete_user(admin, shared.subject)
-    with pytest.raises(Forbidden):
-        await restore_user(admin, deleted.subject)
-
-    assert (await row(users, shared.subject))["deleted_at"] is None
-    assert (await row(users, deleted.subject))["deleted_at"] is not None
-
-
-async def test_a_superuser_removes_members_of_several_domains(context, person, row):
-    root = context(await person("root@example.org", "admin", is_superuser=True))
-    shared = await person("eve@example.org", domains=(INSTRUMENTS, "replication"))
-
-    await delete_user(root, shared.subject)
-    await restore_user(root, shared.subject)
-
-    assert (await row(users, shared.subject))["deleted_at"] is None
-
-
-CALLS = {"delete": delete_user, "restore": restore_user}
-
-
-@pytest.mark.parametrize("call", CALLS.values(), ids=CALLS)
-async def test_removal_is_for_admins_only(call, user, anonymous):
-    with pytest.raises(Unauthenticated, match=r"^Unauthorized$"):
-        await call(anonymous, uuid4())
-    with pytest.raises(Forbidden, match=r"^Admin access required$"):
-        await call(user, user.principals.of(INSTRUMENTS).subject)

@@ -5,7 +5,7 @@ import json
 import jsonschema
 import pytest
 
-from core.errors import TAXONOMY, Internal, InvalidInput, Refused
+from core.errors import TAXONOMY, Forbidden, Internal, InvalidInput, NotFound, Refused
 from rest_compat.dialects.instruments import Instruments
 from rest_compat.faults import Fault
 
@@ -54,3 +54,20 @@ def test_a_fault_has_its_facts_if_it_has_any():
         {"type": "less_than_equal", "loc": ["query", "limit"], "msg": "Too much", "input": "9", "ctx": {"le": 8}},
         {"type": "missing", "loc": ["body"], "msg": "Gone", "input": None},
     ]
+
+
+def test_users_by_key_are_refused_in_fewer_words():
+    """Contract §2: the part that a library served in the original."""
+    plain, by_key = Instruments().at("/users/me"), Instruments().at("/users/{id}")
+    assert (plain.refuse(NotFound("User not found")).body, plain.refuse(Forbidden("Admin access required")).body) == (
+        b'{"detail":"User not found"}',
+        b'{"detail":"Admin access required"}',
+    )
+    malformed = [Fault(("path", "id"), "uuid_parsing", "no id", "x"), Fault(("body", "role"), "enum", "no role")]
+    for reply in (by_key.refuse(NotFound("User not found")), by_key.refuse(InvalidInput("x"), malformed)):
+        assert (reply.status, reply.body) == (404, b'{"detail":"Not Found"}')
+    refused = by_key.refuse(Forbidden("Admin access required"))
+    assert (refused.status, refused.body) == (403, b'{"detail":"Forbidden"}')
+    assert by_key.refuse(Forbidden("This token may not do that")).body == b'{"detail":"This token may not do that"}'
+    assert by_key.refuse(InvalidInput("x"), malformed[1:]).status == 422
+    assert by_key.refuse(Refused("Cannot delete your own account")).body == b'{"detail":"Cannot delete your own account"}'

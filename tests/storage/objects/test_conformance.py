@@ -1,8 +1,10 @@
-"""What every object store must do. An adapter is added to `STORES` and has to pass unchanged."""
+"""What every object store must do."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -10,15 +12,37 @@ import pytest
 from core.errors import InvalidInput
 from storage.objects.posix import PosixStore
 from storage.objects.protocol import ObjectStore
+from tests import s3, smb
 
-STORES: dict[str, Callable[[Path], ObjectStore]] = {"posix": lambda folder: PosixStore(folder / "store")}
+
+@contextmanager
+def posix(folder: Path) -> Iterator[ObjectStore]:
+    yield PosixStore(folder / "store")
+
+
+@contextmanager
+def bucket(_: Path) -> Iterator[ObjectStore]:
+    yield s3.shared().store("lab/archive")
+
+
+@contextmanager
+def share(_: Path) -> Iterator[ObjectStore]:
+    samba = smb.shared()
+    yield samba.store("lab/archive")
+    shutil.rmtree(samba.folder)
+
+
+STORES = [posix, pytest.param(bucket, marks=pytest.mark.slow), pytest.param(share, marks=pytest.mark.slow)]
+"""Every adapter; it is added here and has to pass unchanged."""
 
 UNSAFE = ["", "/", "/etc/passwd", "..", "a/../b", "a/./b", "a//b", "a/", "../x", "a\0b", "a\\b", "bad\udcff"]
 
 
 @pytest.fixture(params=STORES)
-def store(request, tmp_path) -> ObjectStore:
-    return STORES[request.param](tmp_path)
+def store(request, tmp_path) -> Iterator[ObjectStore]:
+    with request.param(tmp_path) as store:
+        yield store
+        store.close()
 
 
 def write(store: ObjectStore, key: str, *chunks: bytes, token: str = "t", modified_ns: int = 10**18) -> None:
@@ -136,3 +160,26 @@ def test_a_commit_that_may_not_replace_takes_a_free_name(store):
     writer.commit(0, replace=False)
     store.flush()
     assert read(store, "run/data") == b"new"
+
+
+def test_remains_are_removed_with_the_attempt_or_by_the_owners_next_harvest(store):
+    writers = [store.begin("run/data", token) for token in ("discarded", "swept")]
+    store.discard(store.locate("run/data"), "discarded")
+    store.sweep()
+    store.sweep()
+    assert not store.exists("run/data")
+    for writer in writers:
+        writer.abort()
+
+
+def test_a_place_that_can_be_used_passes_the_check(store):
+    write(store, "run/data", b"x")
+    store.check()
+    assert store.lost() is None
+
+
+def test_many_files_are_committed_before_a_flush(store):
+    for number in range(5):
+        write(store, f"run/{number}", b"x" * number, token=f"t{number}")
+    store.flush()
+    assert [read(store, f"run/{number}") for number in range(5)] == [b"x" * number for number in range(5)]

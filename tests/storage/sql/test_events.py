@@ -48,6 +48,7 @@ async def test_what_happened_is_part_of_the_change(database, other):
     assert [tuple(row.values()) for row in rows] == [("groups", "a", AuditAction.UPDATE, NOON)]
 
 
+@pytest.mark.slow
 async def test_who_has_seen_a_number_has_missed_none(database_url):
     """Many writers, of several processes, whose transactions end in any order; a reader that only looks forward."""
     databases = [await open_database(database_url) for _ in range(3)]

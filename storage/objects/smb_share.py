@@ -1,4 +1,4 @@
-"""One share of an SMB server: connected when it is first used, signed in with the instrument's service account.
+"""One share of an SMB server, to read from or to write to: connected when it is first used, signed in with an account.
 
 No request waits without end, no link is followed to another server, and what goes wrong is said in words for a lab manager.
 """
@@ -21,7 +21,7 @@ from smbprotocol.session import Session
 from smbprotocol.tree import TreeConnect
 
 from core.errors import InvalidInput
-from jobs.sources.smb_access import Account, Address
+from storage.objects.smb_access import Account, Address
 
 for library in ("smbprotocol", "spnego"):  # which log each request, and at the lowest level what a sign-in is made of
     logging.getLogger(library).setLevel(logging.CRITICAL)
@@ -36,6 +36,8 @@ _LOCK_CONFLICT = 0xC0000054
 _NO_LOGON_SERVERS = 0xC000005E
 _NETWORK_SESSION_EXPIRED = 0xC000035C
 _REPARSE_TAG_NOT_HANDLED = 0xC0000279
+_QUOTA_EXCEEDED = 0xC0000044
+_MEDIA_WRITE_PROTECTED = 0xC00000A2
 
 _NOT_NOW = frozenset(
     {
@@ -49,11 +51,11 @@ _NOT_NOW = frozenset(
 """Why a server may refuse a sign-in today and not tomorrow."""
 
 _SIGN_IN = {
-    0xC0000072: "the service account is disabled on {}",
-    0xC0000193: "the service account has expired on {}",
-    0xC0000234: "the service account is locked on {}",
-    0xC0000071: "the password of the service account has expired on {}",
-    0xC0000224: "the password of the service account has to be changed on {} first",
+    0xC0000072: "{who} is disabled on {host}",
+    0xC0000193: "{who} has expired on {host}",
+    0xC0000234: "{who} is locked on {host}",
+    0xC0000071: "the password of {who} has expired on {host}",
+    0xC0000224: "the password of {who} has to be changed on {host} first",
 }
 
 _SESSION_OVER = frozenset(
@@ -74,6 +76,11 @@ _SAID: dict[int, tuple[int, str]] = {
     NtStatus.STATUS_STOPPED_ON_SYMLINK: (errno.ELOOP, "the path is a link"),
     NtStatus.STATUS_PATH_NOT_COVERED: (errno.ELOOP, "the path is a link"),
     _REPARSE_TAG_NOT_HANDLED: (errno.ELOOP, "the path is a link"),
+    NtStatus.STATUS_OBJECT_NAME_COLLISION: (errno.EEXIST, "there is something of that name already"),
+    NtStatus.STATUS_OBJECT_NAME_INVALID: (errno.EINVAL, "the server does not take that name"),
+    NtStatus.STATUS_DISK_FULL: (errno.ENOSPC, "the share is full"),
+    _QUOTA_EXCEEDED: (errno.EDQUOT, "the account's space on the share is used up"),
+    _MEDIA_WRITE_PROTECTED: (errno.EROFS, "the share can only be read"),
 }
 
 
@@ -124,7 +131,7 @@ class Share:
             raise self._lost(self._silence(error, self._answer)) from error
 
     def succeeded(self) -> None:
-        """A whole file was read: the server is not the one that breaks at every file."""
+        """A whole file went over the wire: the server is not the one that breaks at every file."""
         self._losses = 0
 
     def lost(self) -> str | None:
@@ -177,6 +184,7 @@ class Share:
 
     def _sign_in(self, connection: PatientConnection) -> Any:
         """Encrypted where the server can, signed in any case, and never as a guest."""
+        who = self._account.called
         session = Session(
             connection,
             username=self._account.username,
@@ -188,13 +196,13 @@ class Share:
         except SMBResponseException as error:
             if error.status in _NOT_NOW:
                 raise OSError(errno.EAGAIN, f"{self.address} refuses sign-ins now: {_name(error.status)}") from error
-            words = _SIGN_IN.get(error.status, "the user name or password of the service account was refused by {}")
-            raise InvalidInput(words.format(self.address)) from error
+            words = _SIGN_IN.get(error.status, "the user name or password of {who} was refused by {host}")
+            raise InvalidInput(words.format(who=who, host=self.address)) from error
         except SMBAuthenticationError as error:
-            raise InvalidInput(f"the service account cannot be used to sign in to {self.address}") from error
+            raise InvalidInput(f"{who} cannot be used to sign in to {self.address}") from error
         except Exception as error:  # as in `asking`
             if session.session_id is None:
-                raise InvalidInput(f"{self.address} lets the service account in as a guest only, which is not safe") from error
+                raise InvalidInput(f"{self.address} lets {who} in as a guest only, which is not safe") from error
             raise ServerLostError(self._silence(error, self._answer)) from error
         finally:
             session.password = None
@@ -208,7 +216,7 @@ class Share:
             if error.status in {NtStatus.STATUS_BAD_NETWORK_NAME, NtStatus.STATUS_NOT_FOUND}:
                 words = f"there is no share called {self.name} on {self.address}"
             elif error.status == NtStatus.STATUS_ACCESS_DENIED:
-                words = f"the service account may not use the share {self.name} on {self.address}"
+                words = f"{self._account.called} may not use the share {self.name} on {self.address}"
             else:
                 words = f"the share {self.name} on {self.address} cannot be used: {_name(error.status)}"
             raise OSError(errno.EIO, words) from error

@@ -1,4 +1,4 @@
-"""What an instrument and its service account say about an SMB share, checked; without the library that talks to it."""
+"""What is said about an SMB server and the account to sign in with, checked; without the library that talks to it."""
 
 from __future__ import annotations
 
@@ -9,10 +9,11 @@ from typing import Any, Self
 
 from core.errors import InvalidInput
 from core.secrets import Keyring, Secret, UndecipherableSecretError
+from storage.objects.paths import safe_name
 
 _ADDRESS = re.compile(r"(?:\[(?P<literal>[0-9A-Fa-f:.]+(?:%[\w.-]+)?)\]|(?P<name>[^\s:/\\\[\]]+))(?::(?P<port>[0-9]{1,5}))?")
 
-_PORT = 445
+SMB_PORT = 445
 
 _WORKGROUP = "WORKGROUP"
 """The domain of accounts that name none. Contract streamweave §8."""
@@ -20,7 +21,7 @@ _WORKGROUP = "WORKGROUP"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SmbAccess:
-    """What SMB sources need beside the rows. Times are in seconds, for a connection and for the answer to one request."""
+    """What SMB needs beside the rows. Times are in seconds, for a connection and for the answer to one request."""
 
     keyring: Keyring
     connecting: float = 10.0
@@ -35,10 +36,10 @@ class Address:
     port: int
 
     @classmethod
-    def parse(cls, text: str) -> Self:
-        """`host`, `host:port`, `[IPv6]` or `[IPv6]:port`."""
+    def parse(cls, text: str, port: int = SMB_PORT) -> Self:
+        """`host`, `host:port`, `[IPv6]` or `[IPv6]:port`; `port` is the usual one."""
         match = _ADDRESS.fullmatch(text.strip())
-        port = int((match and match["port"]) or _PORT)
+        port = int((match and match["port"]) or port)
         if match is None or not 0 < port < 65536:
             raise InvalidInput(f"the host {text!r} is no address: write it as host, host:port or [IPv6 address]:port")
         return cls(match["literal"] or match["name"], port)
@@ -53,6 +54,7 @@ class Account:
 
     username: str
     password: Secret
+    called: str = "the service account"
 
     @classmethod
     def of(cls, row: Mapping[Any, Any] | None, keyring: Keyring) -> Self:
@@ -70,6 +72,14 @@ class Account:
             raise InvalidInput(
                 f"this worker has not the key of the service account {name!r}: enter its password again"
             ) from error
-        if "\\" not in username and "@" not in username:
-            username = f"{row['domain'] or _WORKGROUP}\\{username}"
-        return cls(username, password)
+        return cls(qualified(username, row["domain"]), password)
+
+
+def qualified(username: str, domain: str | None) -> str:
+    """A user name with its domain, unless it brings one."""
+    return username if "\\" in username or "@" in username else f"{domain or _WORKGROUP}\\{username}"
+
+
+def names_of(path: str) -> list[str]:
+    """The names that a path of a share goes through, in either notation."""
+    return [safe_name(name) for name in re.split(r"[/\\]", path) if name]

@@ -1,0 +1,27 @@
+"""GroupMember: a person in a group (contract streamweave §10)."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from uuid import UUID
+
+from sqlalchemy import select
+
+from engine.declare import column, one, stored
+from schema.instruments.access import for_admins
+from schema.instruments.refs import GroupRef, UserRef
+from storage.sql.tables import group_members, users
+
+_email = select(users.c.email).where(users.c.id == group_members.c.user_id).correlate(group_members).scalar_subquery()
+
+
+@stored(group_members, visible=for_admins)
+class GroupMember:
+    """A person in a group; for admins."""
+
+    group_id: UUID = column(group_members.c.group_id, "`localId` of the group.")
+    group: GroupRef | None = one(group_members.c.group_id, "The group.")
+    user_id: UUID = column(group_members.c.user_id, "`localId` of the person.")
+    user: UserRef | None = one(group_members.c.user_id, "The person.")
+    email: str = column(_email, "The person's address.")
+    created_at: datetime = column(group_members.c.created_at, "Since when.")

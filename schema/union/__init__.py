@@ -1,0 +1,1 @@
+"""What the domains have in common."""
