@@ -76,11 +76,18 @@ class HookImplementation(StrEnum):
 
 
 class GranteeType(StrEnum):
-    """Who may be granted a file, or be a member of a project."""
+    """Who may be granted a file."""
 
     USER = "user"
     GROUP = "group"
     PROJECT = "project"
+
+
+class MemberType(StrEnum):
+    """Who may be a member of a project."""
+
+    USER = "user"
+    GROUP = "group"
 
 
 class RequestStatus(StrEnum):
@@ -128,6 +135,27 @@ class TokenScope(StrEnum):
     def access(self) -> Access:
         """What may be done there."""
         return Access(self.value.partition(":")[2])
+
+
+class ValueType(StrEnum):
+    """What a key part or a field of a lookup holds."""
+
+    STR = "str"
+    UI8 = "ui8"
+    UI16 = "ui16"
+    UI32 = "ui32"
+    UI64 = "ui64"
+    SI8 = "si8"
+    SI16 = "si16"
+    SI32 = "si32"
+    SI64 = "si64"
+    FP32 = "fp32"
+    FP64 = "fp64"
+    BOOL = "bool"
+    IP = "ip"
+    MAC = "mac"
+    DATETIME = "datetime"
+    GEOPOINT = "geopoint"
 
 
 class AuditAction(StrEnum):

@@ -9,6 +9,7 @@ from alembic.autogenerate.api import AutogenContext
 from sqlalchemy import String
 
 from storage.sql.tables import metadata
+from storage.sql.tables.lookups import is_declared
 from storage.sql.types import EnumColumn
 
 
@@ -26,6 +27,7 @@ def _render(kind: str, item: Any, autogenerate: AutogenContext) -> str | Literal
 context.configure(
     connection=context.config.attributes["connection"],
     target_metadata=metadata,
+    include_name=is_declared,
     render_item=_render,
     render_as_batch=True,
     compare_type=False,

@@ -18,6 +18,7 @@ from storage.sql.tables.instruments import (
     storage_locations,
     user_instrument_access,
 )
+from storage.sql.tables.lookups import lookup_items, lookup_spaces, lookups
 from storage.sql.tables.people import login_attempts, memberships, personal_tokens, revoked_tokens, users
 from storage.sql.tables.platform import audit_log, content_digests, events, idempotency_keys, links, run_log, runs
 
@@ -36,6 +37,9 @@ __all__ = [
     "instruments",
     "links",
     "login_attempts",
+    "lookup_items",
+    "lookup_spaces",
+    "lookups",
     "memberships",
     "metadata",
     "notifications",
