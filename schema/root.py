@@ -24,7 +24,7 @@ from schema.instruments.schedule_mutations import ScheduleMutations
 from schema.instruments.service_account_mutations import ServiceAccountMutations
 from schema.instruments.sharing_queries import SharingQuery, SharingSubscription
 from schema.instruments.storage_location_mutations import StorageLocationMutations
-from schema.instruments.storage_location_test import StorageTestQuery
+from schema.instruments.storage_location_trial import StorageTestQuery
 from schema.instruments.user_mutations import UserMutations
 from schema.platform.access import anybody_known
 from schema.platform.personal_token import PersonalTokensQuery

@@ -12,7 +12,7 @@ from core.policy import Verb
 from core.vocabulary import StorageType
 from engine.declare import one, resolver
 from resolvers.context import RequestContext
-from resolvers.instruments.storage_test import try_storage_location
+from resolvers.instruments.storage_trial import try_storage_location
 from schema.instruments.access import may
 from schema.instruments.storage_location import StorageLocation
 

@@ -13,7 +13,7 @@ from uuid import uuid4
 
 import pytest
 
-from resolvers.instruments import storage_test
+from resolvers.instruments import storage_trial
 from tests import s3, smb
 from tests.contract.support import Api, World, told
 
@@ -125,7 +125,7 @@ async def test_an_nfs_host_without_a_port_is_asked_at_2049(admin: Api, monkeypat
 async def test_a_place_that_hangs_is_not_waited_for(admin: Api, root: Path, monkeypatch: pytest.MonkeyPatch):
     release = threading.Event()
     monkeypatch.setattr("storage.objects.posix.PosixStore.check", lambda _: release.wait(30))
-    monkeypatch.setattr(storage_test.try_storage_location, "__kwdefaults__", {"deadline": 0.2})
+    monkeypatch.setattr(storage_trial.try_storage_location, "__kwdefaults__", {"deadline": 0.2})
     began = time.monotonic()
     try:
         detail = "The storage location does not answer within 0.2 s"
