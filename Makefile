@@ -40,9 +40,9 @@ check: $(VENV)/installed ## format, lint, types, layers, schema, operations, fas
 	@$(VENV)/bin/ruff format --check --quiet . || { echo 'run: $(VENV)/bin/ruff format .'; exit 1; }
 	@$(VENV)/bin/ruff check --quiet .
 	@$(VENV)/bin/lint-imports > /dev/null || $(VENV)/bin/lint-imports
-	@told=$$(mktemp); trap "rm -f $$told" EXIT; \
+	@told=$$(mktemp); scratch=$$(scripts/scratch); trap "rm -rf $$told $$scratch" EXIT; \
 	{ $(VENV)/bin/mypy && $(VENV)/bin/switchyard schema --check && $(VENV)/bin/switchyard check; } > $$told 2>&1 & \
-	$(PYTHON) -m pytest -q -m 'not slow and not browser' -x -n 2 --ignore=tests/contract; tests=$$?; \
+	$(PYTHON) -m pytest -q -m 'not slow and not browser' -x -n 2 --ignore=tests/contract --basetemp=$$scratch; tests=$$?; \
 	wait $$!; others=$$?; cat $$told; exit $$((tests | others))
 
 bench: $(VENV)/installed ## measure, as ratios in one run

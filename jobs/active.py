@@ -35,6 +35,10 @@ class InterruptedRunError(Exception):
     """The worker is to stop: the run goes back into the queue as it is."""
 
 
+ENDINGS = (LeaseLostError, InterruptedRunError, RunCanceledError, RunFailedError)
+"""What ends the work of a run; anything else is the affair of a part of it."""
+
+
 class ActiveRun:
     """One claimed run. Every write proves that it is still claimed and raises `LeaseLostError` if it is not."""
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 
-from jobs.records import WantedFile
+from jobs.known_files import WantedFile
 
 MOST = 128
 """Files in one transaction. A crash leaves so many transfers open, which the next attempt fails and makes again."""

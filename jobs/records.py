@@ -5,32 +5,24 @@ Every change proves that the run is still claimed, so a worker that lost its run
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import PurePosixPath
 from typing import Any
 from uuid import UUID, uuid4
 
-from sqlalchemy import Select, bindparam, case, exists, insert, select, true, update
+from sqlalchemy import bindparam, insert, select, update
 from sqlalchemy.engine import RowMapping
 
-from core.sql import Row, Statement
 from core.vocabulary import AuditAction, PersistentIdType, TransferStatus
 from jobs.active import ActiveRun
 from jobs.copying import Copied, CopyFailedError
 from jobs.hooks.chain import NOTHING, Findings
+from jobs.known_files import WantedFile
 from jobs.sources import FoundFile
 from storage.sql.database import Transaction
 from storage.sql.tables import content_digests, file_access_grants, file_records, file_transfers, instruments, links
-
-
-@dataclass(frozen=True, slots=True)
-class WantedFile:
-    """A file to be copied, with the record it has if earlier attempts failed."""
-
-    found: FoundFile
-    record_id: UUID | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,24 +54,6 @@ class HarvestRecords:
         self._adapter = instrument["transfer_adapter"]
         self._storage_location_id = storage_location_id
         self._mint = mint
-
-    async def wanted(self, files: Sequence[FoundFile]) -> list[WantedFile]:
-        """Those of the files that have no record, or one with nothing but failed transfers."""
-        rows = await self._run.database.all(_known(self._instrument_id, [file.path for file in files]))
-        known: dict[str, RowMapping] = {row["source_path"]: row for row in rows}
-        return [
-            WantedFile(file, known[file.path]["id"] if file.path in known else None)
-            for file in files
-            if file.path not in known or not known[file.path]["settled"]
-        ]
-
-    async def known(self) -> AsyncIterator[Sequence[Row]]:
-        """All records of the instrument by path, a page at a time: path, size, time, whether a transfer has not failed."""
-        database, after = self._run.database, ""
-        statement = Statement(_page_of_known(), database.dialect)
-        while page := await statement.fetch(database, instrument=self._instrument_id, after=after):
-            yield page
-            after = page[-1][0]
 
     async def begin(
         self, batch: Sequence[tuple[WantedFile, str | None]], skipped: Sequence[tuple[WantedFile, str]] = ()
@@ -126,15 +100,6 @@ class HarvestRecords:
             for outcome, _ in done:
                 transaction.announce(file_records, outcome.attempt.record_id, outcome.ended_at, AuditAction.UPDATE)
 
-    async def open_transfers(self) -> Sequence[RowMapping]:
-        """Transfers of the instrument that are in progress: whoever made them has ended, since we hold its only harvest."""
-        return await self._run.database.all(
-            select(file_transfers.c.id, file_transfers.c.destination_path)
-            .join(file_records, file_records.c.id == file_transfers.c.file_id)
-            .where(file_transfers.c.status == TransferStatus.IN_PROGRESS, file_records.c.instrument_id == self._instrument_id)
-            .order_by(file_transfers.c.started_at)
-        )
-
     async def fail_open(self, transfers: Collection[RowMapping], reason: str) -> None:
         """Mark transfers as failed that nobody will end."""
         now = self._run.clock()
@@ -149,18 +114,6 @@ class HarvestRecords:
             )
             for transfer in transfers:
                 transaction.announce(file_transfers, transfer["id"], now, AuditAction.UPDATE)
-
-    async def taken(self, path: str, destination: str) -> bool:
-        """Whether the destination is, or is about to be, the copy of another instrument's file: two may share a folder."""
-        others = await self._run.database.all(_records_of_others(self._instrument_id, path))
-        if not others:
-            return False
-        copies = await self._run.database.all(  # compared here: any further condition tempts SQLite into a worse index
-            select(file_transfers.c.status, file_transfers.c.destination_path).where(
-                file_transfers.c.file_id.in_([record["id"] for record in others])
-            )
-        )
-        return any(copy["status"] in _TAKES and copy["destination_path"] == destination for copy in copies)
 
     async def close(self) -> None:
         """The harvest has ended, whatever became of single files."""
@@ -219,10 +172,6 @@ class HarvestRecords:
             "created_at": outcome.ended_at,
         }
 
-
-_PAGE = 2500
-
-_TAKES = frozenset({TransferStatus.IN_PROGRESS, TransferStatus.COMPLETED})
 
 _ENDED = (
     update(file_transfers)
@@ -309,30 +258,3 @@ def _digest(outcome: Outcome, copied: Copied) -> dict[str, Any]:
         "asset_id": str(outcome.attempt.record_id),
         "created_at": outcome.ended_at,
     }
-
-
-def _known(instrument_id: UUID, paths: Collection[str]) -> Select[Any]:
-    """Records by path; `settled` ones have a transfer that did not fail."""
-    settled = exists().where(file_transfers.c.file_id == file_records.c.id, file_transfers.c.status != TransferStatus.FAILED)
-    return select(file_records.c.id, file_records.c.source_path, settled.label("settled")).where(
-        file_records.c.instrument_id == instrument_id, file_records.c.source_path.in_(paths)
-    )
-
-
-def _page_of_known() -> Select[Any]:
-    """What has a checksum was copied; the transfers are asked of the others only."""
-    asked = exists().where(file_transfers.c.file_id == file_records.c.id, file_transfers.c.status != TransferStatus.FAILED)
-    settled = case((file_records.c.xxhash.is_not(None), true()), else_=asked)  # a condition with `or` would ask for all
-    path = file_records.c.source_path
-    return (
-        select(path, file_records.c.size_bytes, file_records.c.source_mtime, settled.label("settled"))
-        .where(file_records.c.instrument_id == bindparam("instrument"), path > bindparam("after"))
-        .order_by(path)
-        .limit(_PAGE)
-    )
-
-
-def _records_of_others(instrument_id: UUID, path: str) -> Select[Any]:
-    """By way of the instruments, so that the unique index over instrument and path serves."""
-    others = select(instruments.c.id).where(instruments.c.id != instrument_id)
-    return select(file_records.c.id).where(file_records.c.instrument_id.in_(others), file_records.c.source_path == path)

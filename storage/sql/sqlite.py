@@ -188,8 +188,7 @@ async def _whole(opening: Coroutine[Any, Any, aiosqlite.Connection]) -> aiosqlit
 
 async def _open_reader(path: str) -> aiosqlite.Connection:
     reader = await _Interruptible.connect(path, isolation_level=None, cached_statements=512)
-    for pragma in (*_PRAGMAS, "PRAGMA query_only = ON"):
-        await reader.execute(pragma)
+    await reader.executescript("; ".join((*_PRAGMAS, "PRAGMA query_only = ON")))
     return reader
 
 

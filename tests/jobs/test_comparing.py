@@ -73,6 +73,7 @@ async def test_the_same_as_with_sets(found, known, page, batch):
     assert await compare(files, rows, page, batch) == (sorted(found - known), [], sorted(known - found)[:NAMED])
 
 
+@pytest.mark.slow
 async def test_however_many_there_are_a_page_of_each_is_in_memory():
     async def pages():
         for start in range(0, 50_000, 1000):

@@ -25,6 +25,7 @@ from core.vocabulary import PersistentIdType, RunState, StorageType, TransferAda
 from jobs.active import ActiveRun, InterruptedRunError
 from jobs.copying import CHUNK
 from jobs.harvest import HarvestSettings, harvest_job, harvest_run
+from jobs.known_files import WantedFile
 from jobs.pace import Pace
 from jobs.queue import LeaseLostError, cancel
 from jobs.records import HarvestRecords
@@ -196,7 +197,7 @@ async def test_only_new_files_are_copied(laboratory):
 
 
 async def test_more_files_than_one_statement_looks_up(laboratory, rows, monkeypatch):
-    monkeypatch.setattr("jobs.harvest._BATCH", 3)
+    monkeypatch.setattr("jobs.copying_files._BATCH", 3)
     for number in range(8):
         laboratory.put(f"{number}", b"")
     await laboratory.harvest()
@@ -554,7 +555,7 @@ async def test_the_copy_of_another_instrument_of_the_same_name_is_never_replaced
 
 
 async def test_the_log_does_not_grow_with_every_failed_file(laboratory, log_of, monkeypatch):
-    monkeypatch.setattr("jobs.harvest._LOGGED", 2)
+    monkeypatch.setattr("jobs.progress._LOGGED", 2)
     for number in range(5):
         laboratory.put(f"{number}")
     laboratory.archive.write_bytes(b"")
@@ -630,7 +631,7 @@ def in_groups(monkeypatch):
     def of(count: int) -> None:
         monkeypatch.setattr("jobs.pace.MOST", count)
         monkeypatch.setattr("jobs.pace.QUICK", 60)
-        monkeypatch.setattr("jobs.harvest.LONG", 60)
+        monkeypatch.setattr("jobs.groups.LONG", 60)
         init = Pace.__init__
 
         def begin(self) -> None:
@@ -810,8 +811,8 @@ async def test_the_copy_that_another_harvest_has_not_recorded_yet_is_never_repla
     first = await _claimed(laboratory, active)
     (instrument,) = await rows(instruments)
     records = HarvestRecords(first, instrument, laboratory.location_id, lambda: "ark:/99999/fk4x")
-    (wanted,) = await records.wanted(list(LocalFolder(laboratory.source).discover(lambda *_: None)))
-    await records.begin([(wanted, f"{laboratory.archive}/NMR 400/a")])
+    (found,) = LocalFolder(laboratory.source).discover(lambda *_: None)
+    await records.begin([(WantedFile(found, None), f"{laboratory.archive}/NMR 400/a")])
     (laboratory.archive / "NMR 400").mkdir(parents=True)
     (laboratory.archive / "NMR 400/a").write_bytes(b"the first one's")
     await _twin(laboratory, database, rows)

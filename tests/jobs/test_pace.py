@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections import deque
 
+from jobs.known_files import WantedFile
 from jobs.pace import LARGEST, MOST, QUICK, Pace
-from jobs.records import WantedFile
 from jobs.sources import FileState, FoundFile
 
 

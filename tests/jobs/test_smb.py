@@ -263,7 +263,7 @@ def test_a_server_that_says_nothing(samba):
     "answer",
     [
         b"",
-        b"HTTP/1.1 400 Bad Request\r\n\r\n" * 4,
+        pytest.param(b"HTTP/1.1 400 Bad Request\r\n\r\n" * 4, marks=pytest.mark.slow),  # is waited for
         b"\0\0\0\x08nonsense",
         b"\0\0\0\x40" + b"\xfeSMB" + bytes(60),
         b"\0\0\0\x24" + b"\xffSMB" + bytes(32),

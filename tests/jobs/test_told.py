@@ -6,8 +6,9 @@ from collections import Counter
 
 from core.vocabulary import AuditAction, TransferStatus
 from jobs.active import ActiveRun
+from jobs.known_files import KnownFiles, WantedFile
 from jobs.queue import Queue
-from jobs.records import HarvestRecords, WantedFile
+from jobs.records import HarvestRecords
 from jobs.sources import FileState, FoundFile
 from storage.sql.tables import events, file_records, file_transfers, instruments
 
@@ -30,7 +31,7 @@ async def test_transfers_that_nobody_ends(laboratory, rows, database, clock):
     instrument = next(row for row in await rows(instruments))
     records = HarvestRecords(run, instrument, laboratory.location_id, lambda: "ark:/99999/fk4x")
     (attempt,) = await records.begin([(WantedFile(FoundFile("a", FileState(1, 1)), None), "/archive/a")])
-    await records.fail_open(await records.open_transfers(), "the worker died during the copy")
+    await records.fail_open(await KnownFiles(database, instrument["id"]).open_transfers(), "the worker died during the copy")
     told = [row["entity_id"] for row in await rows(events, "number") if row["entity"] == file_transfers.name]
     (transfer,) = await rows(file_transfers)
     assert (told, transfer["status"]) == ([str(attempt.transfer_id)], TransferStatus.FAILED)

@@ -17,7 +17,8 @@ from core.ids import encode_global_id
 from core.vocabulary import AuditAction, StorageType, TransferAdapter
 from jobs.active import ActiveRun
 from jobs.copying import Copied, CopyFailedError
-from jobs.records import HarvestRecords, Outcome, WantedFile
+from jobs.known_files import WantedFile
+from jobs.records import HarvestRecords, Outcome
 from jobs.sources import FileState, FoundFile
 from storage.sql.events import forget_events, newest
 from storage.sql.tables import events, instruments, memberships, storage_locations, users

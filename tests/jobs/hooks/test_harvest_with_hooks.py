@@ -131,6 +131,18 @@ async def test_a_redirect_out_of_the_allowed_roots_is_refused(laboratory, rows, 
     assert run["message"].startswith("0 files copied (0 bytes), 1 failed")
 
 
+async def test_a_redirect_into_the_harvested_folder_is_refused(laboratory, rows, add_hook):
+    laboratory.put("a")
+    await add_hook("file_filter", {"redirect_rules": [{"pattern": "*", "destination": str(laboratory.source)}]})
+
+    await laboratory.harvest()
+
+    ((status, message),) = (await statuses(rows)).values()
+    assert status is TransferStatus.FAILED
+    assert message.endswith("and that is, holds, or lies in the folder that is harvested")
+    assert [each.name for each in laboratory.source.iterdir()] == ["a"]
+
+
 async def test_a_redirected_copy_never_replaces_another_instruments(laboratory, rows, add_hook, tmp_path, monkeypatch):
     laboratory.put("a")
     await add_hook("file_filter", {"redirect_rules": [{"pattern": "*", "destination": str(tmp_path / "shared")}]})
@@ -538,8 +550,9 @@ async def test_a_rest_ends(laboratory, rows, webhooks, server, monkeypatch):
     assert (run["progress"]["files_done"], run["progress"]["files_skipped"]) == (7, 3)
 
 
+@pytest.mark.slow
 async def test_what_a_slow_webhook_has_decided_is_recorded_meanwhile(laboratory, rows, webhooks, server, monkeypatch, database):
-    monkeypatch.setattr("jobs.harvest.LONG", 0.1)
+    monkeypatch.setattr("jobs.groups.LONG", 0.1)
     monkeypatch.setattr(Pace, "took", lambda self, _: setattr(self, "_count", 50))
     for number in range(12):
         laboratory.put(f"{number:02}")
