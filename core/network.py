@@ -16,7 +16,9 @@ def network_of(address: str) -> str:
     return str(found.ipv4_mapped or ip_network((found, 64), strict=False))
 
 
-_TRANSLATED, _TRANSLATED_HERE = ip_network("64:ff9b::/96"), ip_network("64:ff9b:1::/48")
+_TRANSLATED = ip_network("64:ff9b::/96")
+_GIVEN_OUT = ip_network("2000::/3")
+"""All of IPv6 that is given out to anybody (RFC 4291); outside of it are also older ways to write an IPv4 address."""
 
 
 def is_public(address: IPv4Address | IPv6Address) -> bool:
@@ -27,6 +29,6 @@ def is_public(address: IPv4Address | IPv6Address) -> bool:
             inner = IPv4Address(int(address) & 0xFFFFFFFF)
         if inner:
             return is_public(inner)
-        if address.is_site_local or address in _TRANSLATED_HERE:
+        if address not in _GIVEN_OUT:
             return False
     return address.is_global and not address.is_multicast

@@ -143,7 +143,8 @@ class json_integer(FunctionElement[int]):  # noqa: N801  # read like a function
 @compiles(json_integer)
 def _extracted(element: json_integer, compiler: SQLCompiler, **options: Any) -> str:
     column, key = (compiler.process(each, **options) for each in element.clauses)
-    return f"json_extract({column}, '$.' || {key})"
+    # What is no JSON is this value's mistake alone: SQLite would end the statement.
+    return f"CASE WHEN json_valid({column}) THEN json_extract({column}, '$.' || {key}) END"
 
 
 @compiles(json_integer, "postgresql")

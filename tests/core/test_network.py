@@ -53,6 +53,9 @@ def test_networks(address, network):
         ("64:ff9b::7f00:1", False),
         ("64:ff9b::a9fe:a9fe", False),
         ("64:ff9b:1::7f00:1", False),
+        ("::127.0.0.1", False),
+        ("::ffff:0:127.0.0.1", False),
+        ("5f00::1", False),
     ],
 )
 def test_what_belongs_to_everybody(address, public):

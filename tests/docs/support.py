@@ -217,18 +217,34 @@ def follow(path: Path, folder: Path, address: str, *, source: Path = ROOT) -> in
 @contextmanager
 def demo_server(folder: Path, *, source: Path = ROOT, settings: Mapping[str, str] = NO_SETTINGS) -> Iterator[str]:
     """`make demo` in a folder of its own, after its first harvests; its address."""
+    with _server(folder, "--demo", "--data-dir", "data/demo", source=source, settings=settings) as (address, server):
+        _wait_until_harvested(address, server, folder / "log")
+        yield address
+
+
+@contextmanager
+def empty_server(folder: Path, settings: Mapping[str, str]) -> Iterator[str]:
+    """`make serve` in a folder of its own, with those settings; its address."""
+    with _server(folder, settings=settings) as (address, server):
+        with httpx.Client(base_url=address) as http:
+            _wait_until_it_answers(http, server, folder / "log")
+        yield address
+
+
+@contextmanager
+def _server(
+    folder: Path, *options: str, source: Path = ROOT, settings: Mapping[str, str]
+) -> Iterator[tuple[str, subprocess.Popen[bytes]]]:
     (folder / ".venv").symlink_to(Path(sys.executable).parent.parent, target_is_directory=True)
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    address = f"http://127.0.0.1:{port}"
     # Not the installed command: the program may be a copy, which is found in the working folder or on this path.
-    command = [sys.executable, "-m", "app.cli", "serve", "--demo", "--data-dir", "data/demo", "--port", str(port)]
+    command = [sys.executable, "-m", "app.cli", "serve", *options, "--port", str(port)]
     with (folder / "log").open("wb") as log:
         server = subprocess.Popen(command, cwd=folder, env=_environment(source) | settings, stdout=log, stderr=log)
     try:
-        _wait_until_harvested(address, server, folder / "log")
-        yield address
+        yield f"http://127.0.0.1:{port}", server
     finally:
         server.terminate()
         try:
@@ -247,10 +263,7 @@ def _environment(source: Path) -> dict[str, str]:
 def _wait_until_harvested(address: str, server: subprocess.Popen[bytes], log: Path) -> None:
     give_up = time.monotonic() + PATIENCE
     with httpx.Client(base_url=address) as http:
-        while not _answers(http):
-            assert server.poll() is None, f"the server ended:\n{log.read_text()}"
-            assert time.monotonic() < give_up, f"the server does not answer:\n{log.read_text()}"
-            time.sleep(0.1)
+        _wait_until_it_answers(http, server, log)
         token = http.post("/auth/jwt/login", data=ADMIN).json()["access_token"]
         http.headers["authorization"] = f"Bearer {token}"
         for instrument in _instruments(http):
@@ -258,6 +271,14 @@ def _wait_until_harvested(address: str, server: subprocess.Popen[bytes], log: Pa
         while not all(instrument["last_harvested_at"] for instrument in _instruments(http)):
             assert time.monotonic() < give_up, f"no harvest has ended:\n{log.read_text()}"
             time.sleep(0.2)
+
+
+def _wait_until_it_answers(http: httpx.Client, server: subprocess.Popen[bytes], log: Path) -> None:
+    give_up = time.monotonic() + PATIENCE
+    while not _answers(http):
+        assert server.poll() is None, f"the server ended:\n{log.read_text()}"
+        assert time.monotonic() < give_up, f"the server does not answer:\n{log.read_text()}"
+        time.sleep(0.1)
 
 
 def _instruments(http: httpx.Client) -> list[dict[str, str]]:

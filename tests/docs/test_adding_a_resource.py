@@ -28,7 +28,13 @@ def copy(tmp_path_factory):
     for package in COPIED:
         shutil.copytree(ROOT / package, folder / package, ignore=unwanted)
     (folder / "tests/resolvers/instruments").mkdir(parents=True)
-    for needed in ("tests/conftest.py", "tests/postgres.py", "tests/servers.py", "tests/resolvers/conftest.py"):
+    for needed in (
+        "tests/conftest.py",
+        "tests/postgres.py",
+        "tests/servers.py",
+        "tests/sharing.py",
+        "tests/resolvers/conftest.py",
+    ):
         shutil.copy(ROOT / needed, folder / needed)
     shutil.copy(ROOT / "pyproject.toml", folder)
     for block in blocks(WALK):
@@ -64,12 +70,15 @@ from alembic.migration import MigrationContext
 from storage.sql.opening import open_database
 from storage.sql.migrate import migrate
 from storage.sql.tables import metadata
+from storage.sql.tables.lookups import is_declared
+
+options = {"include_name": is_declared}
 
 async def main():
     database = await open_database("sqlite+aiosqlite:///compared.db")
     await migrate(database)
     async with database.engine.connect() as connection:
-        print(await connection.run_sync(lambda sync: compare_metadata(MigrationContext.configure(sync), metadata)))
+        print(await connection.run_sync(lambda sync: compare_metadata(MigrationContext.configure(sync, opts=options), metadata)))
     await database.close()
 
 asyncio.run(main())

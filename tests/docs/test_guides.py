@@ -1,21 +1,38 @@
-"""Every session and query in the guides runs against a demo server and answers what the guide says."""
+"""Every session and query in the guides runs against a server and answers what the guide says."""
 
+import shlex
 import shutil
 
 import pytest
 
-from tests.docs.support import DOCUMENTS, ROOT, alike, demo_server, follow, steps
+from tests.docs.support import DOCUMENTS, ROOT, alike, blocks, demo_server, empty_server, follow, steps
 
+FROM_NOTHING = ROOT / "docs" / "instruments.md"
 # The walk has its own test; the README, too.
-GUIDES = [path for path in DOCUMENTS if steps(path) and path.name not in {"README.md", "adding-a-resource.md"}]
+GUIDES = [
+    path for path in DOCUMENTS if steps(path) and path.name not in {"README.md", "adding-a-resource.md", FROM_NOTHING.name}
+]
+
+needs_curl = pytest.mark.skipif(shutil.which("curl") is None, reason="curl is not installed")
 
 
 @pytest.mark.slow
-@pytest.mark.skipif(shutil.which("curl") is None, reason="curl is not installed")
+@needs_curl
 @pytest.mark.parametrize("guide", GUIDES, ids=lambda path: str(path.relative_to(ROOT)))
 def test_the_guide_tells_what_happens(guide, tmp_path):
     with demo_server(tmp_path) as address:
         follow(guide, tmp_path, address)
+
+
+@pytest.mark.slow
+@needs_curl
+def test_from_an_empty_server_to_the_first_file_and_on(tmp_path):
+    """Started with the settings of the guide's first command, and nothing else."""
+    first = next(block for block in blocks(FROM_NOTHING) if block.language == "sh")
+    *settings, make, serve = shlex.split(first.text)
+    assert (make, serve) == ("make", "serve")
+    with empty_server(tmp_path, dict(word.split("=", 1) for word in settings)) as address:
+        follow(FROM_NOTHING, tmp_path, address)
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,7 @@ const config: CodegenConfig = {
         documentMode: "string",
         useTypeImports: true,
         strictScalars: true,
-        scalars: { UUID: "string", DateTime: "string", Long: "number", JSON: "unknown" },
+        scalars: { UUID: "string", DateTime: "string", Date: "string", Long: "number", JSON: "unknown", Bytes: "string", Upload: "File" },
       },
     },
   },

@@ -102,6 +102,12 @@ class TestRequest:
     async def test_a_text_that_is_too_long(self, user: Api, field: str):
         assert places(await user.post(PATH, json={**WISH, field: "x" * 256})) == [["body", field]]
 
+    @pytest.mark.parametrize("field", ["justification", "description"])
+    async def test_whoever_wishes_is_brief(self, user: Api, field: str):
+        """The contract has no bound; anybody who registers would fill the disk, and the memory of who reads the list."""
+        assert (await user.made(PATH, **{**WISH, field: "ü" * 10_000}))[field] == "ü" * 10_000
+        assert places(await user.post(PATH, json={**WISH, field: "x" * 10_001})) == [["body", field]]
+
     async def test_nothing_is_too_odd(self, user: Api):
         for field in (*WISH, "description"):
             for value in ODD:

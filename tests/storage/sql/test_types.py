@@ -9,12 +9,12 @@ from uuid import UUID
 import pytest
 from hypothesis import given
 from hypothesis import strategies as some
-from sqlalchemy import Boolean, select
+from sqlalchemy import Boolean, create_engine, literal, select
 from sqlalchemy.dialects import postgresql, sqlite
 
 from core.vocabulary import TransferAdapter
 from storage.sql.tables import instruments, metadata
-from storage.sql.types import EnumColumn, JsonColumn, TimeColumn, UuidColumn, read_time, stored_time
+from storage.sql.types import EnumColumn, JsonColumn, TimeColumn, UuidColumn, json_integer, read_time, stored_time
 from tests.storage.sql.conftest import NOON, instrument
 
 KEY = UUID("61B08FF4-4E91-44B0-9276-07254109DA6D")
@@ -141,3 +141,12 @@ async def test_a_time_without_a_zone_is_not_stored_as_something_else(database):
     with pytest.raises(Exception, match=r"zone|naive|aware"):
         async with database.transaction() as tx:
             await tx.insert(instruments, **instrument(KEY, last_harvested_at=naive))
+
+
+@pytest.mark.parametrize(
+    ("stored", "found"), [('{"a": 3}', 3), ('{"b": 3}', None), (None, None), ('{"a": ', None), ("no text", None)]
+)
+def test_a_number_in_json_that_is_none(stored, found):
+    """Where a row holds something else it is that row's value that is missing, not the list."""
+    with create_engine("sqlite://").connect() as connection:
+        assert connection.scalar(select(json_integer(literal(stored, JsonColumn.impl), "a"))) == found
