@@ -28,6 +28,7 @@ from app.backup import SECRET, restore_backup, write_backup
 from app.bootstrap import CreatedAdmin, FirstAdmin, create_first_admin
 from app.demo import load_demo, prepare_demo
 from app.doctor import Finding, Level, examine
+from app.lookup_tokens import issue
 from app.observability import configure_logging
 from app.rotation import Rotation, rotate_secrets
 from app.schema_changes import breaking, dangerous, undated
@@ -43,11 +44,12 @@ from app.server import (
     listen,
     sdl_of,
 )
-from app.settings import Settings, documented, keyring, master_secret, settings_table
+from app.settings import Settings, documented, keyring, lookups_secret, master_secret, settings_table
 from app.wiring import Parts, assemble, check_operations
 from core.clock import utc_now
 from core.errors import DomainError, NotFound
-from core.identity import INSTRUMENTS
+from core.identity import INSTRUMENTS, LOOKUPS
+from core.policy import ACCESS, EDIT, GLOBAL_EDIT, MEMBER
 from core.secrets import Secret
 from engine.explain import explain
 from jobs.harvest import HarvestSettings, harvest_job, store_opener
@@ -85,7 +87,9 @@ def serve(
     workers: Annotated[
         int, typer.Option(help="Background worker processes; 0 if `switchyard worker` runs elsewhere.", min=0)
     ] = 1,
-    demo: Annotated[bool, typer.Option("--demo", help="Load sample instruments, harvested every minute.")] = False,
+    demo: Annotated[
+        bool, typer.Option("--demo", help="Load sample instruments, harvested every minute, and sample lookups.")
+    ] = False,
 ) -> None:
     """Serve the graph, its REST routes and pages; run schedules and harvests."""
     settings = _settings(data_dir)
@@ -229,6 +233,29 @@ def token(email: Annotated[str, typer.Argument(help="Whose token.")], data_dir: 
     typer.echo(_with_parts(work, data_dir))
 
 
+@cli.command(name="lookup-token")
+def lookup_token(
+    tenants: Annotated[list[str] | None, typer.Argument(help="Tenants whose lookups it may read and edit.")] = None,
+    data_dir: DataDir = None,
+    subject: Annotated[str, typer.Option(help="Who it says it is.")] = "developer",
+    read_only: Annotated[bool, typer.Option("--read-only", help="It may not edit.")] = False,
+    edit_global: Annotated[bool, typer.Option("--global", help="It may edit global lookups, too.")] = False,
+    superuser: Annotated[bool, typer.Option("--superuser", help="It may do everything in every tenant.")] = False,
+    hours: Annotated[int, typer.Option(help="How long it counts.", min=1, max=24 * 366)] = 24,
+    demo: Annotated[bool, typer.Option("--demo", help="For a server that was started with --demo.")] = False,
+) -> None:
+    """Print a token for lookups, signed with SWITCHYARD_LOOKUPS_JWT_SECRET: for development, where no issuer does it."""
+    settings = _settings(data_dir)
+    with _told():
+        master = master_secret(settings)
+        secret = lookups_secret(prepare_demo(settings, private=True) if demo else settings, master)
+    if secret is None:
+        _fail("set SWITCHYARD_LOOKUPS_JWT_SECRET, with which the server checks tokens of lookups")
+    scopes = [ACCESS, *([] if read_only else [EDIT]), *([GLOBAL_EDIT] if edit_global else [])]
+    resources = dict.fromkeys(tenants or [], scopes) | ({"*": ["authz:superuser"]} if superuser else {})
+    typer.echo(issue(secret, subject, resources, hours * 3600))
+
+
 @cli.command()
 def routes(as_json: Annotated[bool, typer.Option("--json", help="As JSON.")] = False) -> None:
     """List the REST routes and the operation behind each."""
@@ -252,7 +279,7 @@ def explain_command(
     endpoint = _shim().resolve(method.upper(), plain, query)
     if endpoint is None:
         _fail(f"nothing answers {method.upper()} {path}")
-    shape = () if role == "anonymous" else ((INSTRUMENTS, role),)
+    shape = () if role == "anonymous" else ((INSTRUMENTS, role), (LOOKUPS, MEMBER))
     declared = endpoint.declared
     head = (
         f"{declared.rest.method} {declared.template}  {declared.name}  {declared.place}\n\n{print_ast(declared.definition)}\n"

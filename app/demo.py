@@ -1,4 +1,4 @@
-"""The demonstration: sample instruments of four laboratories, harvested every minute.
+"""The demonstration: sample instruments of four laboratories, harvested every minute, and three sample lookups.
 
 Loading it twice changes nothing: what is there already stays as it is.
 """
@@ -6,24 +6,36 @@ Loading it twice changes nothing: what is there already stays as it is.
 from __future__ import annotations
 
 import shutil
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
+from uuid import UUID
 
+import orjson
 from pydantic import SecretStr
 from sqlalchemy import select
 
-from app.settings import Settings
+from app.settings import Settings, master_secret
 from app.wiring import Parts
-from core.identity import INSTRUMENTS, Principal, Principals
-from core.policy import ADMIN
+from core.errors import Conflict
+from core.identity import INSTRUMENTS, LOOKUPS, Principal, Principals
+from core.policy import ADMIN, SUPERUSER
+from core.secrets import derive_key
 from core.vocabulary import StorageType
 from resolvers.context import RequestContext
 from resolvers.instruments.instruments import NewInstrument, create_instrument
 from resolvers.instruments.schedules import NewSchedule, create_schedule
 from resolvers.instruments.storage_locations import NewStorageLocation, create_storage_location
+from resolvers.lookups.lookups import create_lookup
+from resolvers.lookups.uploading import upload
 from storage.sql.tables import instruments, users
 
 SAMPLES = Path(__file__).parent.parent / "demo" / "instruments"
+LOOKUP_SAMPLES = SAMPLES.with_name("lookups")
+TENANT, GLOBAL_SAMPLE = "standard", "macvendors"
+"""Whose lookups the samples are, but for one that is everybody's."""
+
+NOBODY = UUID(int=0)
 EMAIL, PASSWORD = "admin@example.org", "switchyard-demo"
 
 INSTRUMENTS_OF_THE_DEMO = (
@@ -37,6 +49,9 @@ INSTRUMENTS_OF_THE_DEMO = (
 def prepare_demo(settings: Settings, *, private: bool) -> Settings:
     """Settings of a demonstration; what is set already stays. Only a private one has the password that everybody knows."""
     wanted: dict[str, Any] = {"admin_email": EMAIL, "cookie_secure": False}
+    if settings.lookups_jwks is None:
+        secret = derive_key(master_secret(settings), "demonstration of lookups").hex()
+        wanted["lookups_jwt_secret"] = SecretStr(secret)
     if private:
         wanted["admin_password"] = SecretStr(PASSWORD)
     return settings.model_copy(update={name: value for name, value in wanted.items() if name not in settings.model_fields_set})
@@ -50,6 +65,7 @@ async def load_demo(parts: Parts, address: str) -> str:
     if admin is not None and await parts.database.first(select(instruments.c.id)) is None:
         principal = Principal(INSTRUMENTS, admin["id"], ADMIN, admin["email"])
         await _register(parts.contexts.context(Principals([principal])), parts.settings.roots[0])
+    await _declare(parts.contexts.context(Principals([Principal(LOOKUPS, NOBODY, SUPERUSER, "demo", is_person=False)])))
     return _greeting(address, parts.settings)
 
 
@@ -74,6 +90,15 @@ async def _register(ctx: RequestContext, root: Path) -> None:
         )
 
 
+async def _declare(ctx: RequestContext) -> None:
+    for file in sorted(LOOKUP_SAMPLES.glob("*.declaration.json")):
+        declaration = orjson.loads(file.read_bytes()) | {"global": file.name.startswith(GLOBAL_SAMPLE)}
+        with suppress(Conflict):  # it is there already
+            lookup = await create_lookup(ctx, TENANT, declaration)
+            with file.with_name(file.name.replace(".declaration.json", ".csv")).open("rb") as rows:
+                await upload(ctx.services.lookups.store, lookup, rows, ctx.services.lookups.folder)
+
+
 def _greeting(address: str, settings: Settings) -> str:
     known = settings.admin_password is not None and settings.admin_password.get_secret_value() == PASSWORD
     password = PASSWORD if known else "(the one that was chosen or printed)"
@@ -87,6 +112,10 @@ Switchyard is at {address}
 
   a token         curl -s {address}/auth/jwt/login -d username={settings.admin_email} -d password={PASSWORD if known else "…"}
   its use         curl -s {address}/api/instruments -H "Authorization: Bearer $TOKEN"
+
+  lookups         TOKEN=$(switchyard lookup-token {TENANT} --demo --data-dir {settings.data_dir})
+                  curl -s {address}/graphql -H "Authorization: Bearer $TOKEN" -H 'Content-Type: application/json' \\
+                    -d '{{"query": "{{ lookups(tenant: \\"{TENANT}\\") {{ nodes {{ localId stats {{ items }} }} }} }}"}}'
 
 The sample instruments are harvested every minute, the first time within 60 seconds.
 """

@@ -12,7 +12,6 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, NamedTuple
-from urllib.parse import quote
 from uuid import UUID
 
 import jwt
@@ -37,6 +36,7 @@ from engine.kinds import One
 from engine.relations import OneRelation, Projection
 from rest_compat.caching import has
 from rest_compat.calls import StreamCut
+from rest_compat.reply import disposition
 from schema.instruments.file_record import FileRecord
 from storage.objects.copies import OpenCopy, place_of_copy
 from storage.objects.opening import StorageAccess
@@ -283,9 +283,3 @@ class Sending:
             "Referrer-Policy": "no-referrer",
             "X-Content-Type-Options": "nosniff",
         }
-
-
-def disposition(filename: str) -> str:
-    """`Content-Disposition` for any name (RFC 6266): one that every client reads, and the name itself for those that can."""
-    plain = "".join(each if each.isascii() and each.isprintable() and each not in '"\\%/' else "_" for each in filename)
-    return f"attachment; filename=\"{plain}\"; filename*=UTF-8''{quote(filename, safe='', errors='replace')}"

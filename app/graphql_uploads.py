@@ -8,23 +8,20 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager
-from dataclasses import dataclass, replace
-from pathlib import Path
+from dataclasses import replace
 from typing import Any
 
 from starlette.requests import Request
 
 from app.graphql_request import Asked, BadRequest, asked_in, media_type, parsed, preflighted
-from core.errors import TooLarge, Unavailable, UnsupportedMedia
-from core.uploads import Upload
+from core.errors import TooLarge, UnsupportedMedia
+from core.uploads import Room, Upload
 from rest_compat.bodies import limited
-from rest_compat.multipart import MULTIPART, BrokenMultipart, Part, Parts
+from rest_compat.multipart import FRAMING, MULTIPART, BrokenMultipart, Parts, bounded
 
 FILES = 20
 """Most of one request."""
 LONGEST_PATH = 500
-FRAMING = 2**16
-"""Bytes for boundaries and for the headers of parts."""
 
 _NOT_PREFLIGHTED = (
     f"{MULTIPART} needs a bearer token, or the header GraphQL-Preflight with any value, "
@@ -32,14 +29,10 @@ _NOT_PREFLIGHTED = (
 )
 
 
-@dataclass(slots=True)
-class Uploads:
-    """Where files are kept meanwhile, most bytes of those of one request, and most requests that have some at a time."""
+class Uploads(Room):
+    """The room for them, for every transport."""
 
-    folder: Path
-    largest: int
-    most: int
-    under_way: int = 0
+    __slots__ = ()
 
     @asynccontextmanager
     async def form(self, request: Request, body: int) -> AsyncIterator[Form]:
@@ -52,17 +45,6 @@ class Uploads:
             yield form
         finally:
             await form.close()
-
-    @contextmanager
-    def turn(self) -> Iterator[None]:
-        """One request more. Raises `Unavailable` if there are too many."""
-        if self.under_way >= self.most:
-            raise Unavailable(f"{self.most} uploads are under way: try again in a moment")
-        self.under_way += 1
-        try:
-            yield
-        finally:
-            self.under_way -= 1
 
 
 class Form:
@@ -97,7 +79,7 @@ class Form:
                     raise BadRequest(400, f"the file {part.name!r} was sent {'twice' if twice else 'and is not in the map'}")
                 upload.filename, upload.content_type = part.filename or "", part.content_type
                 await upload.fill(
-                    _bounded(part, left, f"the files are larger than {self._uploads.largest} bytes"), self._uploads.folder
+                    bounded(part, left, f"the files are larger than {self._uploads.largest} bytes"), self._uploads.folder
                 )
                 left -= upload.size
         if missing:
@@ -113,7 +95,7 @@ class Form:
         if part is None or part.name != name:
             raise BadRequest(400, f"the part {name!r} is missing: send operations, then map, then the files")
         text = bytearray()
-        async for piece in _bounded(part, self._body_left, f"operations and map are larger than {self._body} bytes"):
+        async for piece in bounded(part, self._body_left, f"operations and map are larger than {self._body} bytes"):
             text += piece
         self._body_left -= len(text)
         return parsed(bytes(text), name)
@@ -184,15 +166,6 @@ def _key(step: str, inside: Any) -> str | int | None:
 def _index(step: str, inside: list[Any]) -> int | None:
     number = int(step) if step.isascii() and step.isdecimal() and len(step) < 9 else len(inside)
     return number if number < len(inside) else None
-
-
-async def _bounded(part: Part, most: int, otherwise: str) -> AsyncIterator[bytes]:
-    left = most
-    async for piece in part.pieces():
-        left -= len(piece)
-        if left < 0:
-            raise TooLarge(otherwise)
-        yield piece
 
 
 @contextmanager

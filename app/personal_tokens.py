@@ -19,7 +19,8 @@ from sqlalchemy import Select, bindparam, or_, select, update
 from app.auth import Credentials, Scheme, Schemes
 from core.clock import Clock, utc_now
 from core.errors import Unavailable
-from core.identity import Principal, Principals
+from core.identity import LOOKUPS, Grants, Principal, Principals
+from core.lookups.grants import role_and_grants
 from core.personal_tokens import PREFIX, PresentedToken, read_token
 from core.sql import Row, Statement
 from core.vocabulary import Access, TokenScope
@@ -85,12 +86,18 @@ class SchemesWithTokens(Schemes):
 
 def _principal(row: Row, credential: str) -> Principal | None:
     """Of one domain that the person is a member of; None if the token is not for it."""
-    _, _, scopes, user_id, email, domain, role, expires_at = row
+    _, _, scopes, user_id, email, domain, role, expires_at, granted_there = row
     granted = {scope.access for scope in map(TokenScope, orjson.loads(scopes)) if scope.domain == domain}
     if not granted:
         return None
     access = Access.WRITE if Access.WRITE in granted else Access.READ
-    return Principal(domain, UUID(user_id), role, email, credential, access, read_time(expires_at))
+    grants: Grants = ()
+    if domain == LOOKUPS:
+        try:
+            role, grants = role_and_grants(orjson.loads(granted_there or "{}"))
+        except ValueError:
+            return None
+    return Principal(domain, UUID(user_id), role, email, credential, access, read_time(expires_at), grants)
 
 
 def _holder() -> Select[Any]:
@@ -105,6 +112,7 @@ def _holder() -> Select[Any]:
             memberships.c.domain,
             memberships.c.role,
             personal_tokens.c.expires_at,
+            memberships.c.grants,
         )
         .join(users, users.c.id == personal_tokens.c.user_id)
         .join(memberships, memberships.c.user_id == users.c.id)

@@ -32,7 +32,6 @@ from app.compression import Compressed
 from app.documents import Document
 from app.graphql_documents import Documents
 from app.graphql_http import GraphQLEndpoint
-from app.graphql_uploads import Uploads
 from app.health import Drain
 from app.http_protocol import BoundedProtocol, Clients, watch_clients
 from app.metrics import MetricsEndpoint
@@ -49,6 +48,7 @@ from app.subscriptions.sse import EventStreams, wants_events
 from app.subscriptions.websocket import SocketEndpoint
 from app.wiring import Parts, bounds_of
 from core.errors import Internal, Unavailable
+from jobs.lookups import purge_lookups
 from jobs.scheduler import Scheduler
 from jobs.supervisor import Supervisor
 from rest_compat.calls import Caller, StreamCut
@@ -230,7 +230,7 @@ def _folder(path: str) -> str:
 
 def _site(parts: Parts, beside: Callable[[], Any] | None) -> Router:
     parts.metrics.counts("switchyard_tasks", "Tasks of the event loop.", lambda: len(asyncio.all_tasks()))
-    uploads = Uploads(parts.settings.data_dir, parts.settings.upload_limit, parts.settings.uploads)
+    uploads = parts.uploads
     parts.metrics.counts("switchyard_uploads_under_way", "Requests whose files are read or used.", lambda: uploads.under_way)
     endpoint = GraphQLEndpoint(
         parts.graph,
@@ -363,12 +363,13 @@ async def background(parts: Parts, worker: Sequence[str], count: int) -> AsyncIt
     async with Supervisor(worker, count):
         settings, clock = parts.settings, parts.contexts.clock
         fired = Scheduler(parts.database, clock=clock, retention=settings.kept_runs, event_retention=settings.kept_events)
-        scheduler = asyncio.create_task(fired.run(stop))
+        purging = purge_lookups(parts.services.lookups.store, stop)
+        tasks = [asyncio.create_task(fired.run(stop)), asyncio.create_task(purging)]
         try:
             yield
         finally:
             stop.set()
-            await scheduler
+            await asyncio.gather(*tasks)
 
 
 def listen(host: str, port: int, backlog: int = 2048) -> socket.socket:

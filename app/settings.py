@@ -320,6 +320,32 @@ class Settings(BaseSettings):
     event_retention: int = _setting(
         86_400, "How long a subscription of changes can be taken up again.", "SWITCHYARD_EVENT_RETENTION", gt=0, le=10**9
     )
+    lookups_jwt_secret: SecretStr | None = _setting(
+        None,
+        "Secret with which tokens of the lookups domain are signed (HS256). Without it and without a JWKS nobody is let in there.",
+        "SWITCHYARD_LOOKUPS_JWT_SECRET",
+        min_length=32,
+    )
+    lookups_jwks: str | None = _setting(
+        None,
+        "File or URL of the public keys that sign tokens of the lookups domain (ES256, RS256), as a JWKS.",
+        "SWITCHYARD_LOOKUPS_JWKS",
+    )
+    lookups_tenants: str = _setting(
+        "",
+        "Tenants of the lookups domain, comma-separated; by default every tenant that a token names.",
+        "SWITCHYARD_LOOKUPS_TENANTS",
+    )
+    lookups_cell: int = _setting(
+        131_072,
+        "Longest cell of a CSV file that is uploaded to a lookup, in characters.",
+        "SWITCHYARD_LOOKUPS_CELL",
+        gt=0,
+        le=131_072,
+    )
+    lookups_chunk: int = _setting(
+        2_000, "Rows of an upload to a lookup that are written at a time.", "SWITCHYARD_LOOKUPS_CHUNK", gt=0, le=2_000
+    )
     log_level: Literal["debug", "info", "warning", "error"] = _setting("info", "What is logged.", "SWITCHYARD_LOG_LEVEL")
     log_format: Literal["text", "json"] = _setting(
         "text", "Form of the log: lines of text, or of JSON objects.", "SWITCHYARD_LOG_FORMAT"
@@ -423,6 +449,11 @@ class Settings(BaseSettings):
         return tuple(path.resolve() for path in given or [self.data_dir / "files"])
 
     @property
+    def tenants(self) -> frozenset[str] | None:
+        """The tenants that there are; None if nobody has listed them."""
+        return frozenset(_split(self.lookups_tenants)) or None
+
+    @property
     def origins(self) -> list[str]:
         """The origins whose pages may call."""
         return _split(self.cors_origins)
@@ -470,6 +501,19 @@ def derived_keys(settings: Settings, master: Secret, purpose: str) -> list[bytes
     """The key for a purpose, then those that earlier secrets gave."""
     old = [Secret(each) for each in _split(settings.old_secret_keys.get_secret_value())]
     return [derive_key(each, purpose) for each in (master, *old)]
+
+
+def lookups_secret(settings: Settings, master: Secret) -> str | None:
+    """With which tokens of that domain are signed. Raises `ValueError` if it is another scheme's, too."""
+    if settings.lookups_jwt_secret is None:
+        return None
+    secret = settings.lookups_jwt_secret.get_secret_value()
+    old = _split(settings.old_secret_keys.get_secret_value())
+    if secret.strip() in {each.strip() for each in (master.reveal(), *old)}:
+        raise ValueError(
+            "SWITCHYARD_LOOKUPS_JWT_SECRET is the secret key: whoever knows it could sign in as anybody; choose another"
+        )
+    return secret
 
 
 def keyring(settings: Settings, master: Secret) -> Keyring:

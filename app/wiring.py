@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -11,10 +11,12 @@ from sqlalchemy.dialects import sqlite
 from starlette.requests import HTTPConnection
 
 import rest_compat
-from app.auth import HttpOnlyCookie, InstrumentsScheme
+from app.auth import HttpOnlyCookie, InstrumentsScheme, Scheme
 from app.downloads import Downloads, SignedLinks
+from app.graphql_uploads import Uploads
 from app.health import Drain, Readiness, checks_of
 from app.idempotency import Idempotency
+from app.lookup_tokens import LookupsScheme, jwks_of
 from app.mail import Outbox, outbox_of
 from app.mail_tokens import SignedMailTokens
 from app.metrics import Metrics
@@ -22,25 +24,29 @@ from app.observability import Reporter, exchange_of, request_id_of, watch_change
 from app.passwords import HashedPasswords
 from app.personal_tokens import SchemesWithTokens
 from app.rates import Rates
-from app.settings import Settings, derived_keys, keyring, master_secret
+from app.settings import Settings, derived_keys, keyring, lookups_secret, master_secret
 from app.tokens import SignedTokens
 from app.web_client import WebClient
 from core.clock import Clock, utc_now
 from core.deadlines import InTime
 from core.identity import Principals
-from core.secrets import derive_key
+from core.secrets import Secret, derive_key
+from core.uploads import Room
 from engine.graph import Graph
 from engine.limits import Limits
 from engine.trusted import Trusted, load_trusted
 from jobs.local import LocalRunner
 from resolvers.attempts import AttemptBounds
 from resolvers.context import RequestContext, Services
+from resolvers.lookups.services import LookupServices
 from rest_compat.bodies import Bounds
 from rest_compat.calls import ContextFor
 from rest_compat.dialects.instruments import Instruments
+from rest_compat.dialects.lookups import Lookups
 from rest_compat.once import Once
 from rest_compat.shim import RestShim
 from schema.root import build_schema
+from storage.lookups.sql import SqlLookupStore
 from storage.objects.opening import StorageAccess
 from storage.sql.database import Database
 from storage.sql.migrate import migrate
@@ -130,6 +136,7 @@ class Parts:
     passwords: HashedPasswords
     outbox: Outbox
     shim: RestShim
+    uploads: Uploads
     once: Idempotency
     downloads: Downloads
     web_client: WebClient | None
@@ -205,6 +212,13 @@ def _assemble(settings: Settings, database: Database, clock: Clock) -> Parts:
         session_cookie=HttpOnlyCookie(settings.token_lifetime, settings.cookie_secure),
         allowed_roots=settings.roots,
         downloads=links,
+        lookups=LookupServices(
+            SqlLookupStore(database, lambda: clock().timestamp()),
+            settings.data_dir / "uploads",
+            settings.tenants,
+            settings.lookups_cell,
+            settings.lookups_chunk,
+        ),
     )
     graph = Graph(
         build_schema(),
@@ -213,11 +227,12 @@ def _assemble(settings: Settings, database: Database, clock: Clock) -> Parts:
         documents=settings.document_cache,
         hide_suggestions=settings.profile == "production",
     )
-    schemes = SchemesWithTokens(database, [InstrumentsScheme(tokens, database)], clock)
+    schemes = SchemesWithTokens(database, schemes_of(settings, master, tokens, database, clock), clock)
     rates = Rates(settings.rate, settings.rate_per_address)
     contexts = Contexts(database, services, schemes, rates, clock, settings.request_timeout)
     once = Idempotency(database, derive_key(master, "idempotency keys"))
-    shim = rest_shim(graph, settings, contexts, once)
+    uploads = Uploads(settings.data_dir, settings.upload_limit, settings.uploads)
+    shim = rest_shim(graph, settings, contexts, once, uploads)
     access = StorageAccess(services.keyring, smb_answer=settings.smb_timeout, s3_answer=settings.s3_timeout)
     watch_changes(database.engine)
     return Parts(
@@ -230,6 +245,7 @@ def _assemble(settings: Settings, database: Database, clock: Clock) -> Parts:
         passwords,
         outbox,
         shim,
+        uploads,
         once,
         Downloads(links, database, access, settings.roots, most=settings.downloads),
         None if settings.web_root is None else WebClient(settings.web_root, RESERVED),
@@ -237,6 +253,17 @@ def _assemble(settings: Settings, database: Database, clock: Clock) -> Parts:
         Readiness(checks_of(settings, database), Drain(settings.drain)),
         _tracing(settings, database),
     )
+
+
+def schemes_of(settings: Settings, master: Secret, tokens: SignedTokens, database: Database, clock: Clock) -> list[Scheme]:
+    """One for each domain that anybody can prove to belong to. Raises `ValueError` for what is not right."""
+    schemes: list[Scheme] = [InstrumentsScheme(tokens, database)]
+    secret = lookups_secret(settings, master)
+    try:
+        keys = None if settings.lookups_jwks is None else jwks_of(settings.lookups_jwks)
+    except (OSError, ValueError) as error:
+        raise ValueError(f"SWITCHYARD_LOOKUPS_JWKS: {error}") from error
+    return schemes if secret is None and keys is None else [*schemes, LookupsScheme(secret, keys, clock)]
 
 
 def _tracing(settings: Settings, database: Database) -> Tracing | None:
@@ -249,10 +276,14 @@ def _tracing(settings: Settings, database: Database) -> Tracing | None:
     return tracing_to(settings.traces, database.dialect.name)
 
 
-def rest_shim(graph: Graph, settings: Settings, contexts: ContextFor, once: Once | None = None) -> RestShim:
+def rest_shim(
+    graph: Graph, settings: Settings, contexts: ContextFor, once: Once | None = None, room: Room | None = None
+) -> RestShim:
     """The REST side of the graph. Raises `DocumentErrors` naming file and line of every mistake."""
-    dialects = [Instruments(None if settings.list_shape == "envelope" else settings.list_shape)]
-    return RestShim(graph, OPERATIONS, dialects, contexts, reserved=RESERVED, bounds=bounds_of(settings), once=once)
+    list_shape = None if settings.list_shape == "envelope" else settings.list_shape
+    dialects = [Instruments(list_shape), Lookups(RESERVED)]
+    bounds = replace(bounds_of(settings), room=room)
+    return RestShim(graph, OPERATIONS, dialects, contexts, reserved=RESERVED, bounds=bounds, once=once)
 
 
 def trusted_documents(settings: Settings, graph: Graph) -> Trusted:

@@ -45,10 +45,18 @@ class Context:
     loaders: dict[object, Any] = field(default_factory=dict)
     report: Callable[[BaseException], str] | None = None
     """Logs an unforeseen error and returns the id under which it can be found."""
+    limit: InTime | None = None
+    """The time of what is under way."""
 
     def in_time(self) -> InTime:
         """What runs inside is ended when it takes too long."""
-        return InTime(self.time_limit)
+        self.limit = InTime(self.time_limit)
+        return self.limit
+
+    def renew(self) -> None:
+        """There was progress: what runs has all of its time again. For work whose parts are bounded, not their number."""
+        if self.limit is not None:
+            self.limit.renew()
 
     def require(self, domain: str, verb: Verb, resource: str) -> Principal:
         """The domain's principal if policy allows; raises `Unauthenticated` or `Forbidden`."""

@@ -51,6 +51,11 @@ class InTime:
         if self._late and task.uncancel() <= self._cancelling and kind is CancelledError:
             raise Timeout(f"this took longer than {self._seconds:g} seconds, and was ended") from error
 
+    def renew(self) -> None:
+        """As if it had begun just now."""
+        if not self.over:
+            self._queue.move(self)
+
     def expire(self) -> None:
         """Cancel what is inside."""
         assert self._task is not None, "only what still runs expires"
@@ -71,6 +76,11 @@ class _Queue:
         self._running.append(limit)
         if self._timer is None:
             self._timer = self._loop.call_at(limit.until, self._look)
+
+    def move(self, limit: InTime) -> None:
+        """To the end."""
+        self._running.remove(limit)
+        self.add(limit)
 
     def tidy(self) -> None:
         """Forget what is over, up to the first that still runs."""

@@ -9,6 +9,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
+MALFORMED = "schema"
+"""The kind of a problem: the input is not of its form. Some transports tell it from input that breaks a rule."""
+
 
 @dataclass(frozen=True, slots=True)
 class Problem:

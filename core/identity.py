@@ -13,7 +13,11 @@ from uuid import UUID
 from core.vocabulary import Access
 
 INSTRUMENTS = "instruments"
-DOMAINS = (INSTRUMENTS,)
+LOOKUPS = "lookups"
+DOMAINS = (INSTRUMENTS, LOOKUPS)
+
+Grants = tuple[tuple[str, frozenset[str]], ...]
+"""What somebody may do in each tenant, as that domain names it. A tenant that is named may be entered, even if nothing else."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +33,14 @@ class Principal:
     """What a personal token leaves of the role's rights; None for who signed in."""
     expires_at: datetime | None = field(default=None, compare=False)
     """When the credential ends by itself, if it says so."""
+    grants: Grants = ()
+    """In domains with tenants."""
+    is_person: bool = True
+    """Whether `subject` is somebody of our table of people; else a name that another issuer vouches for."""
+
+    def granted(self, tenant: str) -> frozenset[str] | None:
+        """What it may do in that tenant; None if it may not even enter."""
+        return next((scopes for name, scopes in self.grants if name == tenant), None)
 
 
 class Principals:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from enum import StrEnum
 
 from core.errors import Forbidden, Unauthenticated
-from core.identity import INSTRUMENTS, Principal, Principals
+from core.identity import INSTRUMENTS, LOOKUPS, Principal, Principals
 from core.vocabulary import Access
 
 
@@ -25,7 +25,14 @@ class Verb(StrEnum):
 
 ADMIN = "admin"
 USER = "user"
+MEMBER = "member"
+SUPERUSER = "superuser"
+"""In a domain with tenants: who may do what each tenant grants, and who may do everything in all of them."""
+
+ACCESS, EDIT, GLOBAL_EDIT = "lmio:lookup:access", "lmio:lookup:edit", "lmio:lookup:global:edit"
+
 _EVERYONE = frozenset({ADMIN, USER})
+_OF_TENANTS = frozenset({MEMBER, SUPERUSER})
 _ADMINS = frozenset({ADMIN})
 
 _RULES: dict[str, dict[str, dict[Verb, frozenset[str]]]] = {
@@ -56,10 +63,16 @@ _RULES: dict[str, dict[str, dict[Verb, frozenset[str]]]] = {
         "account": {Verb.READ: _EVERYONE, Verb.UPDATE: _EVERYONE},
         "user": dict.fromkeys(Verb, _ADMINS),
     },
+    # Contract lmio-watcher §3: what of these a member may do is for each tenant to say, in `_SCOPES`.
+    LOOKUPS: {"lookup": dict.fromkeys(Verb, _OF_TENANTS), "lookup item": dict.fromkeys(Verb, _OF_TENANTS)},
 }
 
+_READING = frozenset({Verb.LIST, Verb.READ})
+_SCOPES: dict[str, dict[Verb, str]] = {LOOKUPS: {verb: ACCESS if verb in _READING else EDIT for verb in Verb}}
+"""What a member needs in the tenant in question. To change is not to read."""
 
-_VERBS = {Access.READ: frozenset({Verb.LIST, Verb.READ}), Access.WRITE: frozenset(Verb)}
+
+_VERBS = {Access.READ: _READING, Access.WRITE: frozenset(Verb)}
 """What a personal token can be for. It only ever narrows what the role may."""
 
 _PERSONS_ONLY = frozenset(
@@ -109,11 +122,32 @@ def require(principals: Principals, domain: str, verb: Verb, resource: str) -> P
     return principal
 
 
+def may_in(principal: Principal | None, tenant: str, verb: Verb, resource: str, *, for_all: bool = False) -> bool:
+    """Whether that principal may do that in that tenant; `for_all`: to what belongs to all tenants, where changing takes more."""
+    if principal is None or not may(principal, verb, resource):
+        return False
+    if principal.role == SUPERUSER:
+        return True
+    needed = {_SCOPES[principal.domain][verb], *([GLOBAL_EDIT] if for_all and verb not in _READING else [])}
+    return needed <= (principal.granted(tenant) or frozenset())
+
+
+def may_enter(principal: Principal, tenant: str) -> bool:
+    """Whether that tenant is any of the principal's business."""
+    return principal.role == SUPERUSER or principal.granted(tenant) is not None
+
+
+def readable_tenants(principal: Principal) -> tuple[str, ...]:
+    """The tenants that let the principal read. Superusers read in all there are, which nobody can list."""
+    scope = _SCOPES.get(principal.domain, {}).get(Verb.READ)
+    return tuple(tenant for tenant, scopes in principal.grants if scope in scopes)
+
+
 def require_person(principals: Principals) -> Principal:
     """Whoever signed in, to whichever domain; else `Unauthenticated`, or `Forbidden` for a token and for two people at once."""
     if not principals:
         raise Unauthenticated
-    signed_in = [principal for principal in principals if principal.access is None]
+    signed_in = [principal for principal in principals if principal.access is None and principal.is_person]
     if not signed_in:
         raise Forbidden("Sign in with your password: a token may not do that")
     if len({principal.subject for principal in signed_in}) > 1:

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import io
 import logging
 import os
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryFile
 from threading import Lock
-from typing import IO
+from typing import IO, Any, BinaryIO
 
 from core.errors import Unavailable
 
@@ -20,6 +23,27 @@ BLOCK = 2**18
 """Bytes that are written or read at a time."""
 
 UNKNOWN_TYPE = "application/octet-stream"
+
+
+@dataclass(slots=True)
+class Room:
+    """Where files are kept meanwhile, most bytes of those of one request, and most requests that have some at a time."""
+
+    folder: Path
+    largest: int
+    most: int
+    under_way: int = 0
+
+    @contextmanager
+    def turn(self) -> Iterator[None]:
+        """One request more. Raises `Unavailable` if there are too many."""
+        if self.under_way >= self.most:
+            raise Unavailable(f"{self.most} uploads are under way: try again in a moment")
+        self.under_way += 1
+        try:
+            yield
+        finally:
+            self.under_way -= 1
 
 
 class Upload:
@@ -66,6 +90,11 @@ class Upload:
         assert self._file is not None, "it is read once it is there"
         return await asyncio.to_thread(self._file.read, size, at)
 
+    def reader(self) -> BinaryIO:
+        """A file for threads that read by themselves, from its beginning. Reading it fails once the upload is closed."""
+        assert self._file is not None, "it is read once it is there"
+        return io.BufferedReader(_Reading(self._file, self.size), BLOCK)
+
     async def close(self) -> None:
         """Free its place on the disk. Afterwards it cannot be read."""
         if self._file is not None:
@@ -75,6 +104,30 @@ class Upload:
         assert self._file is not None, "it is opened"
         await asyncio.to_thread(self._file.write, data, digest)
         self.size += len(data)
+
+
+class _Reading(io.RawIOBase):
+    """A place in a file that others read, too."""
+
+    def __init__(self, file: _Unnamed, size: int) -> None:
+        super().__init__()
+        self._unnamed, self._size, self._at = file, size, 0
+
+    def readable(self) -> bool:
+        return True
+
+    def seekable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        piece = self._unnamed.read(len(buffer), self._at)
+        buffer[: len(piece)] = piece
+        self._at += len(piece)
+        return len(piece)
+
+    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
+        self._at = offset + {io.SEEK_SET: 0, io.SEEK_CUR: self._at, io.SEEK_END: self._size}[whence]
+        return self._at
 
 
 class _Unnamed:

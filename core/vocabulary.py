@@ -125,6 +125,8 @@ class TokenScope(StrEnum):
 
     INSTRUMENTS_READ = "instruments:read"
     INSTRUMENTS_WRITE = "instruments:write"
+    LOOKUPS_READ = "lookups:read"
+    LOOKUPS_WRITE = "lookups:write"
 
     @property
     def domain(self) -> str:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import orjson
 from graphql import (
+    ArgumentNode,
     DocumentNode,
     FieldNode,
     GraphQLArgument,
@@ -15,15 +16,19 @@ from graphql import (
     GraphQLInputField,
     GraphQLInputObjectType,
     GraphQLSchema,
+    ObjectFieldNode,
+    ObjectValueNode,
     OperationDefinitionNode,
     OperationType,
     TypeInfo,
     TypeInfoVisitor,
+    VariableNode,
     VariableValues,
     Visitor,
     get_named_type,
     is_list_type,
     is_non_null_type,
+    value_from_ast_untyped,
     visit,
 )
 
@@ -33,7 +38,7 @@ from core.watching import watching
 from engine.arguments import Arguments, graphql_arguments
 from engine.constraints import constraint_of
 from engine.cost import Cost, Estimate
-from engine.declare import guard_of
+from engine.declare import about_of, guard_of
 from engine.recent import Recent
 from engine.selections import Selections, condition_variables
 from engine.variables import Variables
@@ -75,12 +80,19 @@ class Admission:
         certain = Selections(schema, document, {}).collect(root, [definition.selection_set])
         fields = [root.fields[nodes[0].name.value] for nodes in certain.values() if nodes[0].name.value in root.fields]
         self._guards = [guard for guard in map(guard_of, fields) if guard is not None]
+        named = ((nodes[0], root.fields.get(nodes[0].name.value)) for nodes in certain.values())
+        self._abouts = [(about, node) for node, field in named if field is not None and (about := about_of(field)) is not None]
         self._constrained = _constrained_fields(schema, document)
 
     def guard(self, ctx: Context) -> None:
         """Raise what the guards of the root fields raise; fields that a variable may leave out are asked when they run."""
         for guard in self._guards:
             guard(ctx)
+
+    async def about(self, ctx: Context, given: Mapping[str, Any]) -> None:
+        """Raise what the root fields raise for what they are about, as far as these variables tell."""
+        for about, node in self._abouts:
+            await about(ctx, _known(node.arguments or (), given))
 
     def variables(self, given: Mapping[str, Any]) -> VariableValues | list[GraphQLError]:
         """The coerced variables, or every reason why the operation is refused with them."""
@@ -244,3 +256,16 @@ def _inner_problems(kind: Any, value: Any, path: tuple[str | int, ...]) -> Itera
         for name, field in kind.fields.items():
             if name in value:
                 yield from _problems(field, value[name], (*path, name))
+
+
+def _known(nodes: Sequence[ArgumentNode | ObjectFieldNode], given: Mapping[str, Any]) -> dict[str, Any]:
+    """What arguments or members are with these variables, without those that others hold."""
+    known: dict[str, Any] = {}
+    for name, value in ((node.name.value, node.value) for node in nodes):
+        if isinstance(value, ObjectValueNode):
+            known[name] = _known(value.fields, given)
+        elif not isinstance(value, VariableNode):
+            known[name] = value_from_ast_untyped(value)
+        elif value.name.value in given:
+            known[name] = given[value.name.value]
+    return known

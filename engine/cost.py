@@ -26,7 +26,7 @@ from graphql import (
 )
 
 from engine.declare import kind_of
-from engine.kinds import DEFAULT_PAGE, Many
+from engine.kinds import DEFAULT_PAGE, Batch, Many
 from engine.selections import Selections, sets_of
 
 Variables = Mapping[str, Any]
@@ -105,6 +105,8 @@ class Estimate:
         kind = kind_of(field)
         if isinstance(kind, Many):
             length = kind.batch or page_length(nodes[0], kind.largest_page)
+        elif isinstance(kind, Batch) and kind.largest_page:
+            length = page_length(nodes[0], kind.largest_page)
         elif parent.name.startswith("__"):
             length = self._introspected.get(f"{parent.name}.{name}", DEFAULT_PAGE)
         cost = self._value(field.type, nodes, length)

@@ -5,7 +5,7 @@ A declaration is data on a Strawberry field: plans read it, and graphql-core res
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
 from datetime import UTC, date, datetime, time
 from typing import Any, TypeVar, dataclass_transform
 
@@ -16,11 +16,11 @@ from strawberry.annotation import StrawberryAnnotation
 from strawberry.types.arguments import StrawberryArgument
 from strawberry.types.field import StrawberryField
 
-from core.context import Context
 from engine.constraints import Constraint
 from engine.kinds import (
     DEFAULT_PAGE,
     LARGEST_PAGE,
+    About,
     Argument,
     Batch,
     Choices,
@@ -32,6 +32,8 @@ from engine.kinds import (
     Many,
     One,
     Order,
+    Pieces,
+    Reach,
     Round,
     Some,
     Stored,
@@ -43,10 +45,12 @@ from engine.kinds import (
 
 __all__ = [
     "INCLUDE_DELETED",
+    "About",
     "Argument",
     "Guard",
     "Node",
     "Order",
+    "Reach",
     "Round",
     "Topic",
     "Viewer",
@@ -63,6 +67,7 @@ __all__ = [
     "node_lookup",
     "one",
     "own_row",
+    "pieces",
     "resolver",
     "shared",
     "since",
@@ -75,7 +80,7 @@ __all__ = [
 
 T = TypeVar("T", bound=type)
 
-_KIND, _GUARD = "switchyard.kind", "switchyard.guard"
+_KIND, _GUARD, _ABOUT = "switchyard.kind", "switchyard.guard", "switchyard.about"
 
 
 # --- orders and filters -------------------------------------------------------------------------------------------------
@@ -154,6 +159,12 @@ class Field(StrawberryField):
         return guard
 
     @property
+    def about(self) -> About | None:
+        """What is asked before the rest of the request is read."""
+        about: About | None = self.metadata.get(_ABOUT)
+        return about
+
+    @property
     def is_basic_field(self) -> bool:
         return self.kind is None and self.guard is None and super().is_basic_field
 
@@ -168,6 +179,7 @@ def _field(
     description: str,
     *,
     guard: Guard | None = None,
+    about: About | None = None,
     is_subscription: bool = False,
     arguments: Sequence[StrawberryArgument] = (),
     name: str | None = None,
@@ -176,7 +188,7 @@ def _field(
         description=description,
         is_subscription=is_subscription,
         graphql_name=name,
-        metadata={_KIND: kind, _GUARD: guard},
+        metadata={_KIND: kind, _GUARD: guard, _ABOUT: about},
     )
     field.arguments = list(arguments)
     field.init = field.repr = field.compare = False  # its value is looked up, never given
@@ -227,13 +239,18 @@ def lookup(
     argument_description: str = "The service's own id.",
     unique: ColumnElement[Any] | None = None,
     denied: str | None = None,
+    reach: Reach | None = None,
+    beside: Mapping[str, tuple[Any, str]] | None = None,
+    about: About | None = None,
 ) -> Any:
     """A root field: one live row by its key, or another unique column. Null when there is none, or none that the viewer may see.
 
     With `denied` the latter is `Forbidden`, in these words: for rows whose existence is no secret.
+    `reach` may ask more of the arguments, and of others `beside` the key.
     """
-    given = _argument(argument, annotation, argument_description)
-    return _field(One(argument=argument, unique=unique, live=True, denied=denied), description, guard=guard, arguments=[given])
+    given = [_argument(argument, annotation, argument_description), *_told(beside)]
+    kind = One(argument=argument, unique=unique, live=True, denied=denied, reach=reach)
+    return _field(kind, description, guard=guard, about=about, arguments=given)
 
 
 def own_row(domain: str, description: str, *, guard: Guard) -> Any:
@@ -257,14 +274,17 @@ def many(
     arguments: Mapping[str, Argument] | None = None,
     largest_page: int = LARGEST_PAGE,
     choices: Choices | None = None,
+    reach: Reach | None = None,
+    about: About | None = None,
 ) -> Any:
     """A connection: rows in that order, a page at a time; below a parent, those whose `parent` column holds its key.
 
     Where the rows have no such column, `related` says which belong to a key, and `parent` is the column of that key.
     `choices` are what clients may filter by, and sort by in place of that order.
     """
-    kind = Many(order, parent, related, dict(arguments or {}), largest_page, choices=choices)
-    return _field(kind, description, guard=guard, arguments=[*_page_arguments(kind), *_filters(kind), *_chosen(choices)])
+    kind = Many(order, parent, related, dict(arguments or {}), largest_page, choices=choices, reach=reach)
+    given = [*_page_arguments(largest_page), *_filters(kind), *_chosen(choices)]
+    return _field(kind, description, guard=guard, about=about, arguments=given)
 
 
 def stream(
@@ -292,25 +312,48 @@ def live(
     arguments: Mapping[str, tuple[Any, str]],
 ) -> Any:
     """A subscription that looks again whenever the topic has changed. Arguments are told by annotation and description."""
-    given = [_argument(name, annotation, text) for name, (annotation, text) in arguments.items()]
-    return _field(Live(look, topic), description, guard=guard, arguments=given, is_subscription=True)
+    return _field(Live(look, topic), description, guard=guard, arguments=_told(arguments), is_subscription=True)
+
+
+def pieces(
+    generate: Callable[[Any, Mapping[str, Any]], AsyncGenerator[Any, None]],
+    description: str,
+    *,
+    guard: Guard,
+    arguments: Mapping[str, tuple[Any, str]],
+    about: About | None = None,
+) -> Any:
+    """A subscription that ends with the values which a store yields: for what is no row of a table."""
+    return _field(Pieces(generate), description, guard=guard, about=about, arguments=_told(arguments), is_subscription=True)
 
 
 def batch(
-    load: Callable[[Context, Sequence[Sequence[Any]]], Awaitable[Sequence[Any]]],
+    load: Callable[..., Awaitable[Sequence[Any]]],
     description: str,
     *,
     needs: Sequence[ColumnElement[Any]],
+    arguments: Mapping[str, tuple[Any, str]] | None = None,
+    largest_page: int = 0,
 ) -> Any:
-    """A value computed for all parents of a level in one call, from the columns it needs of each."""
-    return _field(Batch(load, tuple(needs)), description)
+    """A value computed for all parents of a level in one call, from the columns it needs of each.
+
+    With arguments (told by annotation and description) `load` gets `Asked` as well. With a largest page the values are
+    pages of what no table holds, made by `engine.connection.page_of`, and the arguments of pages are among those.
+    """
+    given = [*(_page_arguments(largest_page) if largest_page else ()), *_told(arguments)]
+    return _field(Batch(load, tuple(needs), bool(given), largest_page), description, arguments=given)
 
 
-def resolver(description: str, *, guard: Guard | None = None) -> Callable[[Callable[..., Any]], Any]:
-    """An ordinary resolver; on a root field, with its guard."""
+def resolver(
+    description: str, *, guard: Guard | None = None, about: About | None = None
+) -> Callable[[Callable[..., Any]], Any]:
+    """An ordinary resolver; on a root field, with its guard.
+
+    `about` is asked by transports that know early what a call is about. The resolver sees to the same: others do not ask it.
+    """
 
     def decorate(function: Callable[..., Any]) -> Any:
-        return Field(description=description, metadata={_GUARD: guard})(function)
+        return Field(description=description, metadata={_GUARD: guard, _ABOUT: about})(function)
 
     return decorate
 
@@ -335,17 +378,21 @@ def _argument(name: str, annotation: Any, description: str, constraint: Constrai
     )
 
 
-def _page_arguments(kind: Many) -> list[StrawberryArgument]:
-    page = Constraint(min=0, max=kind.largest_page)
+def _told(arguments: Mapping[str, tuple[Any, str]] | None) -> list[StrawberryArgument]:
+    return [_argument(name, annotation, text) for name, (annotation, text) in (arguments or {}).items()]
+
+
+def _page_arguments(largest: int) -> list[StrawberryArgument]:
+    page = Constraint(min=0, max=largest)
     return [
         _argument(
             "first",
             int | None,
-            f"How many, from the start (default {DEFAULT_PAGE}, at most {kind.largest_page}).",
+            f"How many, from the start (default {DEFAULT_PAGE}, at most {largest}).",
             constraint=page,
         ),
         _argument("after", str | None, "Only what follows this cursor."),
-        _argument("last", int | None, f"How many, from the end (at most {kind.largest_page}).", page),
+        _argument("last", int | None, f"How many, from the end (at most {largest}).", page),
         _argument("before", str | None, "Only what precedes this cursor."),
         _argument("offset", int | None, "How many to pass over; not together with a cursor.", Constraint(min=0)),
     ]
@@ -414,6 +461,12 @@ def guard_of(field: GraphQLField) -> Guard | None:
     """The guard behind a GraphQL field."""
     definition = definition_of(field)
     return definition.guard if isinstance(definition, Field) else None
+
+
+def about_of(field: GraphQLField) -> About | None:
+    """What is asked before the rest of the request is read."""
+    definition = definition_of(field)
+    return definition.about if isinstance(definition, Field) else None
 
 
 def stored_type(kind: Any) -> Stored | None:

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from engine.levels import AbstractCompleter, Completer, Level, ListCompleter, ObjectCompleter, Step
 from engine.live import LiveStream
 from engine.operation import Operation
-from engine.plan import Plan, RowStream
+from engine.plan import PieceStream, Plan, RowStream
 from engine.reference import Reference
 from engine.relations import ManyRelation, OneRelation, Shape
 from engine.steps import BatchStep, ManyStep, NodeStep, OneStep, SomeStep
@@ -32,6 +32,9 @@ class _Explanation:
             match operation.everything():
                 case RowStream() as stream:
                     yield from self._stream(stream)
+                case PieceStream() as stream:
+                    yield f"{stream.selected.key}: pieces, {stream.pieces.generate.__qualname__}"
+                    yield from _indented(self._below(stream.completer))
                 case LiveStream() as stream:
                     yield f"{stream.selected.key}: looks again when what it follows has changed"
                     yield from _indented(self._below(stream.completer))

@@ -11,6 +11,7 @@ import binascii
 import hashlib
 from collections.abc import Callable, Sequence
 from datetime import datetime
+from functools import partial
 from typing import Any
 from uuid import UUID
 
@@ -96,6 +97,11 @@ def encode_cursor(mark: str, values: Sequence[Any]) -> str:
 
 def decode_cursor(text: str, mark: str, order: Sequence[Order], field: str) -> list[Any]:
     """The values of the place. `InvalidInput` for a cursor of another list and for anything that is none."""
+    return read_cursor(text, mark, [partial(_fits, term=term) for term in order], field)
+
+
+def read_cursor(text: str, mark: str, fits: Sequence[Callable[[object], bool]], field: str) -> list[Any]:
+    """As `decode_cursor`, for places whose values fit what is said of each."""
     try:
         parts = orjson.loads(base64.b64decode(text + "=" * (-len(text) % 4), altchars=b"-_", validate=True))
     except (binascii.Error, ValueError) as error:
@@ -104,7 +110,7 @@ def decode_cursor(text: str, mark: str, order: Sequence[Order], field: str) -> l
         raise InvalidInput("not a cursor", field=field, value=text)
     if parts[0] != mark:
         raise InvalidInput("this cursor belongs to another list, filter or order", field=field, value=text)
-    if len(parts) != len(order) + 1 or not all(map(_fits, parts[1:], order)):
+    if len(parts) != len(fits) + 1 or not all(fit(value) for fit, value in zip(fits, parts[1:], strict=True)):
         raise InvalidInput("not a cursor", field=field, value=text)
     values: list[Any] = parts[1:]
     return values

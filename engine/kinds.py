@@ -5,18 +5,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Hashable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from dataclasses import field as dataclass_field
-from typing import Any
+from typing import Any, NamedTuple
 
-from sqlalchemy import ColumnElement, Table, bindparam
+from sqlalchemy import ColumnElement, Table, Text, bindparam, func, literal
 
 from core.context import Context
 from core.identity import Principals
+from core.policy import readable_tenants
 
 Guard = Callable[[Context], object]
 """Raises `Unauthenticated` or `Forbidden` unless the request may use the field."""
+
+About = Callable[[Context, Mapping[str, Any]], Awaitable[object]]
+"""Raises unless what those arguments of a root field name is there and may be used: as far as they are known, as JSON."""
+
+Reach = Callable[[Context, Mapping[str, Any]], object]
+"""Raises unless the request may use the field with these arguments."""
 
 DEFAULT_PAGE, LARGEST_PAGE = 25, 500
 
@@ -38,10 +45,24 @@ class Viewer:
         """The viewer's own id in that domain, as a value to compare that column with."""
         return bindparam(f"viewer_{domain}", type_=column.type)
 
+    def reads_in(self, domain: str, tenant: ColumnElement[str] | None = None) -> ColumnElement[bool]:
+        """Whether the viewer may read in that tenant; without one, in any. Any number of tenants is one bound text."""
+        own = bindparam(f"tenants_{domain}", type_=Text())
+        if tenant is None:
+            return own != ""
+        return func.replace(own, literal("\n") + tenant + literal("\n"), "") != own
+
 
 def viewer_values(principals: Principals) -> dict[str, object]:
-    """The values for every `Viewer.subject`."""
-    return {f"viewer_{principal.domain}": principal.subject for principal in principals}
+    """The values for every `Viewer.subject` and `Viewer.reads_in`."""
+    values: dict[str, object] = {f"viewer_{each.domain}": each.subject for each in principals}
+    values.update({f"tenants_{each.domain}": listed(readable_tenants(each)) for each in principals})
+    return values
+
+
+def listed(names: Iterable[str]) -> str:
+    """As one text, in which each stands between two line breaks."""
+    return "".join(f"\n{name}\n" for name in names)
 
 
 Visible = Callable[[Viewer], ColumnElement[bool]]
@@ -127,6 +148,8 @@ class One:
     """Whether a deleted row counts as missing; it does for lookups, not for edges."""
     denied: str | None = None
     """What to tell who asks for a row that is there and not for them; None: the same as of one that is not there."""
+    reach: Reach | None = None
+    """What is asked about the arguments of a root field, beyond its guard."""
     allowed: Callable[[Viewer], bool] | None = None
 
 
@@ -164,14 +187,38 @@ class Many:
     batch: int = 0
     """Rows per event, for a stream."""
     choices: Choices | None = None
+    reach: Reach | None = None
+    """What is asked about the arguments of a root field, beyond its guard."""
 
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """An async function of all parents of the level: it gets rows of the columns it needs, returns one value for each."""
+    """An async function of all parents of the level: it gets rows of the columns it needs, returns one value for each.
 
-    load: Callable[[Context, Sequence[Sequence[Any]]], Awaitable[Sequence[Any]]]
+    A field with arguments has it called with what is asked, too. Where the values are pages, `largest_page` bounds them.
+    An exception among the values is the error of its parent's field.
+    """
+
+    load: Callable[..., Awaitable[Sequence[Any]]]
     needs: tuple[ColumnElement[Any], ...]
+    has_arguments: bool = False
+    largest_page: int = 0
+
+
+class Asked(NamedTuple):
+    """What a batch is asked for: arguments, and what of a page is wanted."""
+
+    arguments: Mapping[str, Any]
+    rows: bool = True
+    more: bool = True
+    total: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Pieces:
+    """A stream of values that a store yields one after another: a subscription that ends with them."""
+
+    generate: Callable[[Context, Mapping[str, Any]], AsyncGenerator[Any, None]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -207,4 +254,4 @@ class Live:
     topic: Callable[[Mapping[str, Any]], Topic]
 
 
-Kind = Column | GlobalId | One | Some | Many | Batch | Live
+Kind = Column | GlobalId | One | Some | Many | Batch | Live | Pieces

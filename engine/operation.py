@@ -49,6 +49,9 @@ class Operation(abc.ABC):
     def guard(self, ctx: Context) -> None:
         """Raise what the guards of the root fields raise: `Unauthenticated`, `Forbidden`. `execute` asks them, too."""
 
+    async def about(self, ctx: Context, variables: Mapping[str, Any]) -> None:  # noqa: B027  # most are about nothing
+        """Raise what the root fields raise for what they are about, as far as these variables tell: `NotFound`, `Forbidden`."""
+
     @abc.abstractmethod
     def nodes(self, variables: Mapping[str, Any]) -> int | None:
         """What it costs at worst with these (`engine.cost`); None if they are refused."""

@@ -5,6 +5,7 @@ A plan is compiled per combination of the booleans behind `@skip` and `@include`
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping
 from contextlib import aclosing, suppress
 from typing import Any
@@ -17,6 +18,7 @@ from core.errors import DomainError
 from core.sql import Statement
 from engine.admission import MOST_VARIANTS, Admission
 from engine.arguments import declared_arguments
+from engine.kinds import Pieces
 from engine.levels import NULLED, Completer, Level, Run
 from engine.live import Following, LiveStream
 from engine.operation import Leaves, Operation, Outcome
@@ -59,12 +61,17 @@ class Plan(Operation):
     def _compile(self, flags: Mapping[str, bool]) -> Compiled:
         planner = Planner(self._schema, self._document, self.definition, flags, self._leaves, self._dialect, self._statements)
         if self.definition.operation is OperationType.SUBSCRIPTION:
-            live = planner.live()
-            return RowStream(*planner.stream()) if live is None else LiveStream(*live)
+            if (live := planner.live()) is not None:
+                return LiveStream(*live)
+            pieces = planner.pieces()
+            return RowStream(*planner.stream()) if pieces is None else PieceStream(*pieces)
         return planner.level()
 
     def guard(self, ctx: Context) -> None:
         self._admission.guard(ctx)
+
+    async def about(self, ctx: Context, variables: Mapping[str, Any]) -> None:
+        await self._admission.about(ctx, variables)
 
     def nodes(self, variables: Mapping[str, Any]) -> int | None:
         return self._admission.nodes(variables)
@@ -89,7 +96,7 @@ class Plan(Operation):
             if outcome is not None:
                 yield outcome
             return
-        assert isinstance(rows, RowStream), "only a subscription is streamed"
+        assert isinstance(rows, RowStream | PieceStream), "only a subscription is streamed"
         async with aclosing(rows.outcomes(run)) as outcomes:
             async for outcome in outcomes:
                 yield outcome
@@ -111,27 +118,53 @@ class Plan(Operation):
         return self.variant(tuple(run.variables.coerced[name] for name in self._conditions))
 
 
-class RowStream:
-    """Batch after batch of one list, each completed like any other list."""
+class _Stream(ABC):
+    """One field whose values come one after another, each completed like any other."""
 
-    def __init__(self, selected: Selected, relation: ManyRelation, completer: Completer) -> None:
-        self.selected, self.relation, self.completer = selected, relation, completer
+    def __init__(self, selected: Selected, completer: Completer) -> None:
+        self.selected, self.completer = selected, completer
         self._arguments = declared_arguments(selected.field, selected.nodes[0])
 
+    @abstractmethod
+    def _values(self, ctx: Context, arguments: Mapping[str, Any]) -> AsyncGenerator[Any, None]:
+        """What comes."""
+
     async def outcomes(self, run: Run) -> AsyncGenerator[Outcome, None]:
-        """An outcome per batch. After an error that ends the stream there is one more, without data."""
+        """An outcome per value. After an error that ends the stream there is one more, without data."""
         try:
             if self.selected.guard is not None:
                 self.selected.guard(run.ctx)
-            async with aclosing(self.relation.batches(run.ctx, self._arguments(run.variables))) as batches:
-                async for rows in batches:
-                    yield await self._outcome(rows, Run(run.ctx, run.variables))
+            async with aclosing(self._values(run.ctx, self._arguments(run.variables))) as values:
+                async for value in values:
+                    yield await self._outcome(value, Run(run.ctx, run.variables))
         except Exception as error:  # noqa: BLE001  # whatever ends the stream is the error of its one field
             yield Outcome(None, [located_error(error, self.selected.nodes, [self.selected.key])])
 
-    async def _outcome(self, rows: list[Any], run: Run) -> Outcome:
-        (batch,) = await self.completer.complete([rows], run, lambda _: [self.selected.key])
-        return Outcome(None if batch is NULLED else {self.selected.key: batch}, run.errors)
+    async def _outcome(self, value: Any, run: Run) -> Outcome:
+        (completed,) = await self.completer.complete([value], run, lambda _: [self.selected.key])
+        return Outcome(None if completed is NULLED else {self.selected.key: completed}, run.errors)
 
 
-Compiled = Level | RowStream | LiveStream
+class RowStream(_Stream):
+    """Batch after batch of one list."""
+
+    def __init__(self, selected: Selected, relation: ManyRelation, completer: Completer) -> None:
+        super().__init__(selected, completer)
+        self.relation = relation
+
+    def _values(self, ctx: Context, arguments: Mapping[str, Any]) -> AsyncGenerator[Any, None]:
+        return self.relation.batches(ctx, arguments)
+
+
+class PieceStream(_Stream):
+    """What a store yields."""
+
+    def __init__(self, selected: Selected, pieces: Pieces, completer: Completer) -> None:
+        super().__init__(selected, completer)
+        self.pieces = pieces
+
+    def _values(self, ctx: Context, arguments: Mapping[str, Any]) -> AsyncGenerator[Any, None]:
+        return self.pieces.generate(ctx, arguments)
+
+
+Compiled = Level | RowStream | PieceStream | LiveStream

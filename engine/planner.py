@@ -30,7 +30,7 @@ from core.ids import encode_global_id
 from core.sql import Statement
 from engine.arguments import declared_arguments, graphql_arguments
 from engine.declare import definition_of, guard_of, kind_of, stored_type
-from engine.kinds import Batch, Column, GlobalId, Guard, Kind, Live, Many, One, Some, Stored
+from engine.kinds import Asked, Batch, Column, GlobalId, Guard, Kind, Live, Many, One, Pieces, Some, Stored
 from engine.leaves import Names, expression, serializer, stored_converter
 from engine.levels import (
     AbstractCompleter,
@@ -171,6 +171,13 @@ class Planner:
             return None
         return selected, selected.kind, self._completer(selected.field.type, selected, Objects())
 
+    def pieces(self) -> tuple[Selected, Pieces, Completer] | None:
+        """The one field of a stream of values and what completes each; None for another stream."""
+        (selected,) = self._select(self._root(), [self._operation.selection_set])
+        if not isinstance(selected.kind, Pieces):
+            return None
+        return selected, selected.kind, self._completer(selected.field.type, selected, Objects())
+
     def _root(self) -> GraphQLObjectType:
         root = self._schema.get_root_type(self._operation.operation)
         assert root is not None, "a valid document asks for roots that there are"
@@ -237,15 +244,25 @@ class Planner:
             case One() | Some() as edge:
                 return self._edge(selected, edge, record)
             case Batch() as batch if isinstance(record, Rows):
-                completer = self._completer(selected.field.type, selected, Objects())
-                indices = [record.projection.index(column) for column in batch.needs]
-                return BatchStep(selected.key, completer, selected.guard, batch, indices)
+                return self._batch(selected, batch, record)
         assert isinstance(record, Objects), "checked at start-up"
         completer = self._completer(selected.field.type, selected, record)
         if selected.attribute is not None:
             return AttributeStep(selected.key, completer, selected.attribute)
         arguments = graphql_arguments(selected.field, selected.nodes[0])
         return ResolveStep(selected.key, completer, self._resolution(selected), arguments)
+
+    def _batch(self, selected: Selected, batch: Batch, record: Rows) -> BatchStep:
+        wanted = self._names_below(selected.target, selected.nodes) if batch.largest_page else set()
+        return BatchStep(
+            selected.key,
+            self._completer(selected.field.type, selected, Objects()),
+            selected.guard,
+            batch,
+            [record.projection.index(column) for column in batch.needs],
+            declared_arguments(selected.field, selected.nodes[0]),
+            Asked({}, rows=bool(wanted - KNOWN_WITHOUT_ROWS), more=bool(wanted & AHEAD), total="totalCount" in wanted),
+        )
 
     def _resolution(self, selected: Selected) -> Resolution:
         return Resolution(self._schema, self._operation, self._fragments, selected.parent, selected.field, selected.nodes)

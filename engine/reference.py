@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from contextlib import aclosing
 from dataclasses import replace
 from typing import Any
 
@@ -37,7 +38,7 @@ from engine.admission import Admission
 from engine.arguments import python_names
 from engine.connection import Page
 from engine.declare import definition_of, guard_of, kind_of, stored_type
-from engine.kinds import Batch, Column, GlobalId, Guard, Live, Many, One, Some
+from engine.kinds import Asked, Batch, Column, GlobalId, Guard, Live, Many, One, Pieces, Some
 from engine.operation import Operation, Outcome
 from engine.relations import ManyRelation, OneRelation, Projection
 from engine.steps import all_named, key_from_request, local_key, named
@@ -62,6 +63,9 @@ class Reference(Operation):
 
     def guard(self, ctx: Context) -> None:
         self._admission.guard(ctx)
+
+    async def about(self, ctx: Context, variables: Mapping[str, Any]) -> None:
+        await self._admission.about(ctx, variables)
 
     def nodes(self, variables: Mapping[str, Any]) -> int | None:
         return self._admission.nodes(variables)
@@ -162,12 +166,10 @@ def _attach(declared: Declared) -> None:
             declared.field.resolve = declared.one(one)
         case Some() as some:
             declared.field.resolve = declared.some(some) if some.column is None else declared.nodes(some.column)
-        case Live() as live:
-            declared.field.subscribe = declared.look(live)
-            declared.field.resolve = lambda event, _info, **_: event
+        case (Live() | Pieces()) as source:
+            declared.subscribed(source)
         case Many() as many if many.batch:
-            declared.field.subscribe = declared.stream(many)
-            declared.field.resolve = lambda event, _info, **_: event
+            declared.subscribed(many)
         case Many() as many:
             declared.field.resolve = declared.many(many)
         case Batch() as batch:
@@ -277,6 +279,17 @@ class Declared:
 
         return resolve
 
+    def subscribed(self, kind: Live | Pieces | Many) -> None:
+        """Make it a source of events, each of which is its value."""
+        match kind:
+            case Live():
+                self.field.subscribe = self.look(kind)
+            case Pieces():
+                self.field.subscribe = self.pieces(kind)
+            case Many():
+                self.field.subscribe = self.stream(kind)
+        self.field.resolve = lambda event, _info, **_: event
+
     def look(self, live: Live) -> Resolve:
         """Once: looking again is for those who know the place."""
 
@@ -291,6 +304,23 @@ class Declared:
         def subscribe_(_source: Any, info: Any, **arguments: Any) -> AsyncIterator[Any]:
             self._guard(info.context)
             return first(info, arguments)
+
+        return subscribe_
+
+    def pieces(self, pieces: Pieces) -> Resolve:
+        """One after another."""
+
+        async def values(info: Any, arguments: Mapping[str, Any]) -> AsyncIterator[Any]:
+            try:
+                async with aclosing(pieces.generate(info.context, self._python(arguments))) as generated:
+                    async for value in generated:
+                        yield value
+            except Exception as error:
+                raise located_error(error, info.field_nodes, info.path.as_list()) from error
+
+        def subscribe_(_source: Any, info: Any, **arguments: Any) -> AsyncIterator[Any]:
+            self._guard(info.context)
+            return values(info, arguments)
 
         return subscribe_
 
@@ -345,12 +375,15 @@ class Declared:
         projection = self._instances[self._parent.name].projection
         indices = [projection.index(column) for column in batch.needs]
 
-        async def load(ctx: Context, needed: list[Any]) -> list[Any]:
-            return list(await batch.load(ctx, needed))
-
-        async def resolve(source: Any, info: Any) -> Any:
+        async def resolve(source: Any, info: Any, **arguments: Any) -> Any:
             self._guard(info.context)
-            return await _load(info.context, self, load, tuple(source.row_[index] for index in indices))
+            asked = [Asked(self._python(arguments))] if batch.has_arguments else []
+
+            async def load(ctx: Context, needed: list[Any]) -> list[Any]:
+                return list(await batch.load(ctx, needed, *asked))
+
+            loader = (self, repr(sorted(arguments.items())))
+            return await _load(info.context, loader, load, tuple(source.row_[index] for index in indices))
 
         return resolve
 

@@ -37,10 +37,10 @@ from sqlalchemy.types import TypeEngine
 from core.context import Context
 from core.errors import Forbidden, InvalidInput, NotFound
 from core.sql import Row, Statement
-from engine.connection import Page
+from engine.connection import Page, Slice, page_of, slice_of
 from engine.filters import Form, Terms, compose_filter, filter_values, orders, read_filter, read_terms
 from engine.keyset import beyond, complete_order, decode_cursor, encode_cursor, fingerprint, is_stored_integer, sort_terms
-from engine.kinds import DEFAULT_PAGE, Column, Many, One, Order, Stored, Viewer, viewer_values
+from engine.kinds import Column, Many, One, Order, Stored, Viewer, viewer_values
 from engine.recent import Recent
 
 MOST_STATEMENTS = 128
@@ -189,16 +189,6 @@ class OneRelation:
         return selected.where(stored.visible(viewer))
 
 
-class Slice(NamedTuple):
-    """Which page is asked for: arguments, checked and with defaults."""
-
-    size: int
-    offset: int
-    backward: bool
-    place: tuple[Any, ...] | None = None
-    """The sort values of the cursor's row, if there is a cursor."""
-
-
 class Shape(NamedTuple):
     """All that decides the text of a statement."""
 
@@ -314,7 +304,9 @@ class ManyRelation:
             place = self._place(rows[-1], asked)
 
     async def _require_within(self, ctx: Context, arguments: Mapping[str, Any]) -> None:
-        """Raises `NotFound` where a list of something that is not there is asked for."""
+        """Raises `NotFound` where a list of something that is not there is asked for, and what `reach` raises."""
+        if self.many.reach is not None:
+            self.many.reach(ctx, arguments)
         for name, relation in self._within:
             if await relation.fetch(ctx, [arguments[name]]) == [None]:
                 raise NotFound(f"{relation.stored.noun} not found")
@@ -438,30 +430,13 @@ class ManyRelation:
         return asked.values if keys is None else {**asked.values, "keys": _keys(self.dialect, keys)}
 
     def _slice(self, arguments: Mapping[str, Any], asked: Asked) -> Slice:
-        first, last = arguments.get("first"), arguments.get("last")
-        after, before, offset = arguments.get("after"), arguments.get("before"), arguments.get("offset")
-        if first is not None and last is not None:
-            raise InvalidInput("give first or last, not both", field="last", value=last)
-        if offset is not None and (after is not None or before is not None or last is not None):
-            raise InvalidInput("offset goes with first only, not with a cursor or last", field="offset", value=offset)
-        if after is not None and (before is not None or last is not None):
-            raise InvalidInput("after goes with first, before goes with last", field="after", value=after)
-        if before is not None and first is not None:
-            raise InvalidInput("before goes with last", field="before", value=before)
-        backward = last is not None or before is not None
-        cursor, field_name = (before, "before") if backward else (after, "after")
-        place = None if cursor is None else tuple(decode_cursor(cursor, asked.mark, asked.order, field_name))
-        size = last if last is not None else first if first is not None else DEFAULT_PAGE
-        return Slice(min(size, self.many.largest_page), offset or 0, backward, place)
+        wanted = slice_of(arguments, self.many.largest_page)
+        if wanted.cursor is None:
+            return wanted
+        return replace(wanted, place=tuple(decode_cursor(wanted.cursor, asked.mark, asked.order, wanted.cursor_argument)))
 
     def _page(self, rows: Sequence[Row], wanted: Slice, asked: Asked, total: int | None) -> Page:
-        more = len(rows) > wanted.size
-        nodes = rows[: wanted.size]
-        if wanted.backward:
-            nodes = nodes[::-1]
-        behind = wanted.place is not None or wanted.offset > 0
-        has_next, has_previous = (behind, more) if wanted.backward else (more, behind)
-        return Page(nodes, has_next, has_previous, wanted.offset, wanted.size, lambda row: self._cursor(row, asked), total)
+        return page_of(rows, wanted, lambda row: self._cursor(row, asked), total)
 
     def _cursor(self, row: Row, asked: Asked) -> str:
         return encode_cursor(asked.mark, self._place(row, asked))

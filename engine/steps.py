@@ -27,7 +27,7 @@ from core.context import Context
 from core.errors import InvalidInput
 from core.ids import GlobalId, decode_global_id
 from engine.arguments import Arguments
-from engine.kinds import Batch, Guard, One
+from engine.kinds import Asked, Batch, Guard, One
 from engine.levels import Locate, Run, Step, Typed
 from engine.relations import ManyRelation, OneRelation
 
@@ -121,6 +121,8 @@ class SomeStep(GuardedStep):
 
 def key_from_request(one: One, ctx: Context, arguments: Mapping[str, Any]) -> Any:
     """The key that does not depend on a parent: the viewer's own in a domain, or an argument."""
+    if one.reach is not None:
+        one.reach(ctx, arguments)
     if one.viewer is not None:
         principal = ctx.principals.of(one.viewer)
         return None if principal is None else principal.subject
@@ -195,10 +197,13 @@ class BatchStep(GuardedStep):
 
     batch: Batch
     indices: Sequence[int]
+    arguments: Arguments
+    asked: Asked
 
     async def resolve(self, parents: Sequence[Any], run: Run) -> Sequence[Any]:
         needed = [tuple(parent[index] for index in self.indices) for parent in parents]
-        values = await self.batch.load(run.ctx, needed)
+        asked = [self.asked._replace(arguments=self.arguments(run.variables))] if self.batch.has_arguments else []
+        values = await self.batch.load(run.ctx, needed, *asked)
         if len(values) != len(parents):
             raise ValueError("a batch returns one value per parent")
         return values

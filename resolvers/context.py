@@ -13,6 +13,7 @@ from core.context import Context
 from core.secrets import Keyring, Secret
 from jobs.runner import Runner
 from resolvers.attempts import AttemptBounds
+from resolvers.lookups.services import LookupServices
 from storage.sql.database import Database, Transaction
 
 
@@ -113,6 +114,7 @@ class Services:
     runner: Runner
     allowed_roots: Sequence[Path]
     downloads: Downloads
+    lookups: LookupServices
 
 
 @dataclass(slots=True, kw_only=True)

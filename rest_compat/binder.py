@@ -5,15 +5,17 @@ Absent, null and empty are three things: what a request does not send is not amo
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from graphql import get_nullable_type, is_list_type
+from graphql import get_nullable_type, is_list_type, is_non_null_type
 from pydantic import TypeAdapter, ValidationError
 from starlette.datastructures import FormData, ImmutableMultiDict
 
 from core.errors import InvalidInput, Problem
+from rest_compat.dialect import Dialect, Pages
 from rest_compat.directives import Source
 from rest_compat.faults import Fault, Unbindable
 from rest_compat.models import Member, Models
@@ -29,7 +31,7 @@ ABSENT: Final = Absent()
 
 @dataclass(frozen=True, slots=True)
 class Received:
-    """What a request sends. `body` is a JSON value, or a form."""
+    """What a request sends. `body` is a JSON value, a form, or a file."""
 
     path: Mapping[str, str]
     query: ImmutableMultiDict[str, Any]
@@ -38,7 +40,19 @@ class Received:
 
 PATH, QUERY, BODY = "path", "query", "body"
 EVERYTHING = (PATH, QUERY, BODY)
-_PLACES = {Source.PATH: PATH, Source.QUERY: QUERY}
+_PLACES = {Source.PATH: PATH, Source.QUERY: QUERY, Source.PAGE: QUERY, Source.PREFIX: QUERY}
+
+OFFSET, SIZE = "offset", "size"
+"""What of a page a variable can be."""
+LARGEST_OFFSET = 2**31 - 1
+"""A page further on has nothing either."""
+LONGEST_NUMBER = 20
+"""Digits, of what may still be a number of pages."""
+
+FIELD, DIRECTION = "field", "direction"
+"""Members of a term of an order."""
+
+_WHOLE = re.compile(r"0*([1-9][0-9]*)")
 
 _Part = Callable[[Received], dict[str, Any]]
 
@@ -46,17 +60,17 @@ _Part = Callable[[Received], dict[str, Any]]
 class Binder:
     """Checks a request against the variables of one endpoint."""
 
-    def __init__(self, name: str, parameters: Sequence[Parameter], models: Models, spell: Callable[[str], str]) -> None:
+    def __init__(self, name: str, parameters: Sequence[Parameter], models: Models, dialect: Dialect) -> None:
         self._parameters = parameters
-        self._spell = spell
+        self._dialect, self._spell = dialect, dialect.spell
         self._used = frozenset(parameter.variable for parameter in parameters if parameter.usages)
         self._by_wire = {parameter.wire: parameter for parameter in parameters}
         self._by_usage = {path: parameter for parameter in parameters for path in parameter.usages}
         sources = {parameter.source for parameter in parameters}
-        self.reads_body = not sources <= {Source.PATH, Source.QUERY}
+        self.reads_body = not sources <= _PLACES.keys()
         self.reads_form = Source.FORM in sources
-        parts = {_place(source): self._part(name, source, models) for source in sources}
-        self._parts = [(place, parts[place]) for place in EVERYTHING if place in parts]
+        self.reads_file = Source.FILE in sources
+        self._parts = [(_place(source), self._part(name, source, models)) for source in Source if source in sources]
 
     def bind(self, received: Received, places: Collection[str] = EVERYTHING) -> dict[str, Any]:
         """The variables that come from those places, in GraphQL's spelling. Raises one `Unbindable` with every fault."""
@@ -96,8 +110,16 @@ class Binder:
 
     def _part(self, name: str, source: Source, models: Models) -> _Part:
         parameters = [parameter for parameter in self._parameters if parameter.source is source]
-        if source is Source.BODY:
-            return _whole_body(parameters[0], models)
+        match source:
+            case Source.BODY:
+                return _whole_body(parameters[0], models)
+            case Source.FILE:
+                return lambda received: {parameters[0].variable: received.body}
+            case Source.PAGE:
+                assert self._dialect.pages is not None, "rules see to it"
+                return _page(self._dialect.pages, parameters)
+            case Source.PREFIX:
+                return _order(self._dialect.ascending, parameters)
         model = models.model(f"{name}_{_place(source)}", [_member(each) for each in parameters])
         if source is Source.FIELD:
             required = any(parameter.required for parameter in parameters)
@@ -132,6 +154,8 @@ def _whole_body(parameter: Parameter, models: Models) -> _Part:
             value = adapter.validate_python(received.body, from_attributes=True)
         except ValidationError as error:
             raise Unbindable(_faults(error, BODY)) from error
+        if value is None and is_non_null_type(parameter.type):  # any JSON would do
+            raise Unbindable([Fault((BODY,), "missing", "Field required")])
         return {parameter.variable: adapter.dump_python(value, by_alias=True, exclude_unset=True)}
 
     return part
@@ -144,6 +168,45 @@ def _named_values(place: str, model: type[Any], names: Sequence[str], lists: fro
         given: Any = received.path if place == PATH else received.query if place == QUERY else _form(received.body)
         values = {name: given.getlist(name) if name in lists else given[name] for name in names if name in given}
         return _check(model, values, place)
+
+    return part
+
+
+def _page(pages: Pages, parameters: Sequence[Parameter]) -> _Part:
+    def part(received: Received) -> dict[str, Any]:
+        faults: list[Fault] = []
+        number = _counted(received, pages.number, 1, faults)
+        size = min(_counted(received, pages.size, pages.largest, faults), pages.largest)
+        if faults:
+            raise Unbindable(faults)
+        place = {OFFSET: min((number - 1) * size, LARGEST_OFFSET), SIZE: size}
+        return {parameter.variable: place[parameter.wire] for parameter in parameters}
+
+    return part
+
+
+def _counted(received: Received, name: str, default: int, faults: list[Fault]) -> int:
+    given = received.query.get(name)
+    if given is None:
+        return default
+    found = _WHOLE.fullmatch(given)
+    if found is None:
+        faults.append(Fault((QUERY, name), "int_parsing", "Input should be a whole number from 1 on", given))
+        return default
+    return int(found[1]) if len(found[1]) <= LONGEST_NUMBER else 10**LONGEST_NUMBER
+
+
+def _order(ascending: str, parameters: Sequence[Parameter]) -> _Part:
+    def part(received: Received) -> dict[str, Any]:
+        given = received.query.multi_items()
+        return {
+            parameter.variable: [
+                {FIELD: name.removeprefix(parameter.wire), DIRECTION: "ASC" if value == ascending else "DESC"}
+                for name, value in given
+                if name.startswith(parameter.wire) and name != parameter.wire
+            ]
+            for parameter in parameters
+        }
 
     return part
 

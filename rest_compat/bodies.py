@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,19 +17,23 @@ from starlette.types import Message, Receive
 
 from core import exact_json
 from core.errors import TooLarge, UnsupportedMedia
+from core.uploads import Room, Upload
 from rest_compat.binder import ABSENT
-from rest_compat.faults import Fault, Unbindable
+from rest_compat.faults import Fault, NoFile, Unbindable
+from rest_compat.multipart import FRAMING, BrokenMultipart, Parts, bounded
+from rest_compat.reply import JSON_TYPE
 
 MEBIBYTE = 2**20
 
 
 @dataclass(frozen=True, slots=True)
 class Bounds:
-    """What one call may send and get: bytes of its body and of a reply that is no stream, fields of a form."""
+    """What one call may send and get: bytes of its body and of a reply that is no stream, fields of a form; room for files."""
 
     body: int = 16 * MEBIBYTE
     reply: int = 64 * MEBIBYTE
     form_fields: int = 100
+    room: Room | None = None
 
     def check_reply(self, body: bytes | memoryview) -> None:
         """Raises `TooLarge` telling what to do instead."""
@@ -40,15 +46,47 @@ async def read_bytes(request: Request, limit: int) -> bytes:
     return await limited(request, limit).body()
 
 
-async def read_json(request: Request, limit: int) -> Any:
-    """The JSON value, `ABSENT` for no body, or the text of a body of another type, which then fits nothing."""
+async def read_json(request: Request, limit: int, *, only: bool = False) -> Any:
+    """The JSON value, `ABSENT` for no body, or the text of a body of another type, which then fits nothing.
+
+    With `only` that type is `UnsupportedMedia`, and has to be there.
+    """
+    sent = request.headers.get("content-type", "" if only else JSON_TYPE)
+    media_type = sent.partition(";")[0].strip().lower()
+    is_json = media_type == JSON_TYPE or media_type.endswith("+json")
+    if only and not is_json:
+        raise UnsupportedMedia(f"Unsupported content-type {media_type or '(none)'}: send {JSON_TYPE}")
     raw = await read_bytes(request, limit)
     if not raw:
         return ABSENT
-    media_type = request.headers.get("content-type", "application/json").partition(";")[0].strip().lower()
-    if media_type == "application/json" or media_type.endswith("+json"):
-        return _parsed(raw)
-    return raw.decode(errors="replace")
+    return _parsed(raw) if is_json else raw.decode(errors="replace")
+
+
+@asynccontextmanager
+async def read_file(request: Request, room: Room) -> AsyncIterator[Upload]:
+    """The first part that has a file name; what comes after it is read and dropped. Raises `NoFile`, `TooLarge`, `Unavailable`."""
+    otherwise = f"The file is larger than {room.largest} bytes"
+    with room.turn():
+        upload = Upload()
+        try:
+            sent = limited(request, room.largest + FRAMING, otherwise).stream()
+            parts = Parts(request.headers.get("content-type", ""), sent)
+            found = False
+            while (part := await parts.next()) is not None:
+                if part.filename is not None and not found:
+                    found = True
+                    upload.filename, upload.content_type = part.filename, part.content_type
+                    await upload.fill(bounded(part, room.largest, otherwise), room.folder)
+                else:
+                    async for _ in part.pieces():
+                        pass
+            if not found:
+                raise NoFile("no part of the body has a file name")
+            yield upload
+        except BrokenMultipart as error:
+            raise NoFile(str(error)) from error
+        finally:
+            await upload.close()
 
 
 async def read_form(request: Request, limit: int, fields: int) -> Any:
@@ -60,17 +98,17 @@ async def read_form(request: Request, limit: int, fields: int) -> Any:
         raise Unbindable([Fault(("body",), "value_error", "There was an error parsing the body")]) from error
 
 
-def limited(request: Request, limit: int) -> Request:
+def limited(request: Request, limit: int, otherwise: str = "") -> Request:
     """The request, of whose body no more is read than that. Raises `TooLarge` and `UnsupportedMedia`, the first also on reading."""
     if request.headers.get("content-encoding", "identity").strip().lower() not in {"", "identity"}:
         raise UnsupportedMedia("Send the body as it is, without a content encoding")
     announced = request.headers.get("content-length", "")
     if announced.isdecimal() and int(announced) > limit:
-        raise _too_large(limit)
-    return Request(request.scope, _counted(request.receive, limit))
+        raise _too_large(limit, otherwise)
+    return Request(request.scope, _counted(request.receive, limit, otherwise))
 
 
-def _counted(receive: Receive, limit: int) -> Receive:
+def _counted(receive: Receive, limit: int, otherwise: str) -> Receive:
     left = limit
 
     async def counted() -> Message:
@@ -78,14 +116,14 @@ def _counted(receive: Receive, limit: int) -> Receive:
         message = await receive()
         left -= len(message.get("body", b""))
         if left < 0:
-            raise _too_large(limit)
+            raise _too_large(limit, otherwise)
         return message
 
     return counted
 
 
-def _too_large(limit: int) -> TooLarge:
-    return TooLarge(f"The body is larger than {limit} bytes")
+def _too_large(limit: int, otherwise: str) -> TooLarge:
+    return TooLarge(otherwise or f"The body is larger than {limit} bytes")
 
 
 def _parsed(raw: bytes) -> Any:

@@ -6,7 +6,7 @@ Whatever goes wrong on the way is rendered by the dialect; what nobody foresaw i
 from __future__ import annotations
 
 import logging
-from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, aclosing, suppress
 from dataclasses import dataclass, field
 from typing import Any
@@ -22,15 +22,15 @@ from core.context import Context
 from core.errors import DomainError, Internal, InvalidInput
 from engine.operation import Outcome
 from rest_compat.binder import ABSENT, BODY, EVERYTHING, PATH, QUERY, Received
-from rest_compat.bodies import Bounds, read_form, read_json
+from rest_compat.bodies import Bounds, read_file, read_form, read_json
 from rest_compat.caching import conditional, unstored
 from rest_compat.dialect import Phase
 from rest_compat.directives import Wire
 from rest_compat.endpoint import Endpoint
 from rest_compat.faults import Fault, Unbindable
 from rest_compat.once import HEADER, Keyed, Once, key_of
-from rest_compat.reply import JSON_TYPE, Reply, encoded
-from rest_compat.streams import Rows, json_array
+from rest_compat.reply import CSV_TYPE, JSON_TYPE, Reply, disposition, encoded
+from rest_compat.streams import json_array, texts
 
 log = logging.getLogger(__name__)
 
@@ -61,13 +61,16 @@ class Call:
         assert self.context is not None, "authentication is the first phase"
         return self.context
 
-    async def run(self, phases: Sequence[Phase]) -> None:
-        """One phase after the other; raises what they refuse."""
+    async def run(self, phases: Sequence[Phase], stack: AsyncExitStack) -> None:
+        """One phase after the other; raises what they refuse. A file is there until the stack ends."""
         for phase in phases:
-            if phase is not Phase.READ_BODY:
+            if phase is Phase.ABOUT:
+                async with self.ctx.in_time():
+                    await self.endpoint.operation.about(self.ctx, self.variables)
+            elif phase is not Phase.READ_BODY:
                 self._decide(phase)
             elif self.endpoint.binder.reads_body:
-                await self._read_body()
+                await self._read_body(stack)
 
     def _decide(self, phase: Phase) -> None:
         match phase:
@@ -81,11 +84,15 @@ class Call:
     def _bind(self, places: Sequence[str]) -> None:
         self.variables |= self.endpoint.binder.bind(Received(self.path, self.query, self.body), places)
 
-    async def _read_body(self) -> None:
-        if self.endpoint.binder.reads_form:
+    async def _read_body(self, stack: AsyncExitStack) -> None:
+        if self.endpoint.binder.reads_file:
+            assert self.bounds.room is not None, "a server that takes files has room for them"
+            self.body = await stack.enter_async_context(read_file(self.request, self.bounds.room))
+        elif self.endpoint.binder.reads_form:
             self.body = await read_form(self.request, self.bounds.body, self.bounds.form_fields)
         else:
-            self.body = await read_json(self.request, self.bounds.body)
+            only = self.endpoint.declared.dialect.only_json
+            self.body = await read_json(self.request, self.bounds.body, only=only)
 
     async def reply(self) -> Reply:
         """Execute a query or mutation."""
@@ -96,7 +103,10 @@ class Call:
         status = projection.status or declared.rest.status
         if declared.wire is Wire.EMPTY:
             return declared.dialect.acknowledge(status).with_headers(projection.headers)
-        reply = Reply.json(status, projection.body, projection.headers)
+        body = projection.body
+        if declared.wire is Wire.ACKNOWLEDGED:
+            body = {**declared.dialect.acknowledgement, **body}
+        reply = Reply.json(status, body, projection.headers)
         self.bounds.check_reply(reply.body)
         return reply
 
@@ -107,8 +117,8 @@ class Call:
         except Exception as error:  # noqa: BLE001  # what it is is the refusal's matter
             return self.refusal(error)
 
-    async def rows(self) -> AsyncGenerator[Rows, None]:
-        """Execute a subscription; a list of rows per event. Each has its own time: a long list may take long, a batch may not."""
+    async def rows(self) -> AsyncGenerator[Any, None]:
+        """Execute a subscription; a list of rows per event, or a text. Each has its own time: a long list may take long, a batch may not."""
         outcomes = self.endpoint.operation.stream(self.ctx, self.variables)
         try:
             while True:
@@ -126,7 +136,7 @@ class Call:
         known = error if isinstance(error, DomainError) else Internal(self.report(error))
         faults = self.endpoint.binder.faults(known) if isinstance(known, InvalidInput) else ()
         declared = self.endpoint.declared
-        return declared.dialect.at(declared.rest.path).refuse(known, faults)
+        return declared.dialect.at(declared.rest.path, self.path).refuse(known, faults)
 
     def report(self, error: BaseException) -> str:
         """Log an unforeseen error; the id under which it is found."""
@@ -183,9 +193,11 @@ class Caller:
     async def _answer(self, call: Call, stack: AsyncExitStack) -> ASGIApp:
         """Authenticate and go through the phases. What is opened for a stream is left to the stack."""
         declared = self._endpoint.declared
+        dialect = declared.dialect
         try:
+            dialect.check(call.query)
             call.context = await self._context_for(call.request)
-            await call.run(declared.dialect.phases)
+            await call.run(dialect.phases, stack)
             if declared.kind is OperationType.SUBSCRIPTION:
                 return await _streamed(call, stack)
             reply = await self._reply(call)
@@ -193,6 +205,7 @@ class Caller:
             raise
         except Exception as error:  # noqa: BLE001  # the last place that can turn an error into a reply
             reply = call.refusal(error)
+        reply = dialect.dressed(reply, call.query)
         if declared.kind is OperationType.QUERY and reply.status == 200:
             reply = conditional(reply, call.request.headers)
         else:
@@ -217,23 +230,30 @@ class Caller:
 async def _streamed(call: Call, stack: AsyncExitStack) -> ASGIApp:
     """Headers go out once the first batch is there: until then a failure still has a status of its own."""
     rows = await stack.enter_async_context(aclosing(call.rows()))
-    first: Rows = await anext(rows, [])
-    status = call.endpoint.declared.rest.status
-    headers = encoded([unstored(confidential=False), *call.ctx.effects.headers])
+    declared = call.endpoint.declared
+    if declared.wire is Wire.CSV:
+        chunks, own = texts(await anext(rows, ""), rows), _of_csv(declared.filename, call.path)
+    else:
+        chunks, own = json_array(await anext(rows, []), rows), [("content-type", JSON_TYPE)]
+    status = declared.rest.status
+    headers = encoded([*own, unstored(confidential=False), *call.ctx.effects.headers])
     if call.request.method == "HEAD":
         return _head(status, headers)
-    chunks = await stack.enter_async_context(aclosing(_cut(call, json_array(first, rows))))
-    response = StreamingResponse(chunks, status, media_type=JSON_TYPE)
+    response = StreamingResponse(await stack.enter_async_context(aclosing(_cut(call, chunks))), status)
     response.raw_headers += headers
     return response
+
+
+def _of_csv(filename: str | None, path: Mapping[str, str]) -> list[tuple[str, str]]:
+    headers = [("content-type", f"{CSV_TYPE}; charset=utf-8")]
+    return headers if filename is None else [*headers, ("content-disposition", disposition(filename.format_map(path)))]
 
 
 def _head(status: int, headers: list[tuple[bytes, bytes]]) -> ASGIApp:
     """How long a stream will be, nobody knows."""
 
     async def answer(_: Scope, __: Receive, send: Send) -> None:
-        typed = [(b"content-type", JSON_TYPE.encode()), *headers]
-        await send({"type": "http.response.start", "status": status, "headers": typed})
+        await send({"type": "http.response.start", "status": status, "headers": headers})
         await send({"type": "http.response.body", "body": b""})
 
     return answer

@@ -8,7 +8,7 @@ from pathlib import PurePath
 from graphql import DirectiveNode, OperationDefinitionNode, OperationType
 
 from rest_compat.dialect import Dialect
-from rest_compat.directives import Rest, Wire
+from rest_compat.directives import Representation, Rest, Wire
 from rest_compat.mistakes import Place
 from rest_compat.parameters import Parameter
 from rest_compat.router import Template
@@ -27,7 +27,7 @@ class Declaration:
     template: Template
     parameters: tuple[Parameter, ...]
     selection: Selection
-    said_wire: Wire | None
+    said_wire: Representation | None
 
     @property
     def kind(self) -> OperationType:
@@ -42,7 +42,14 @@ class Declaration:
     @property
     def wire(self) -> Wire:
         """The representation of the body; a 204 implies that there is none."""
-        return self.said_wire or (Wire.EMPTY if self.rest.status == 204 else Wire.JSON)
+        if self.said_wire is not None:
+            return self.said_wire.wire
+        return Wire.EMPTY if self.rest.status == 204 else Wire.JSON
+
+    @property
+    def filename(self) -> str | None:
+        """The template of the name under which the body is saved."""
+        return None if self.said_wire is None else self.said_wire.filename
 
     @property
     def place(self) -> Place:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import abc
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from enum import Enum, auto
 from typing import Any, ClassVar
 
@@ -23,8 +24,19 @@ class Phase(Enum):
 
     GUARD = auto()
     BIND_PATH = auto()
+    ABOUT = auto()
+    """What the path names is looked for; once it is bound."""
     READ_BODY = auto()
     BIND = auto()
+
+
+@dataclass(frozen=True, slots=True)
+class Pages:
+    """The parameters of a page that is told by its number, from 1; a size above the largest is taken as that."""
+
+    number: str
+    size: str
+    largest: int
 
 
 class Dialect(abc.ABC):
@@ -36,6 +48,15 @@ class Dialect(abc.ABC):
     prefixes: ClassVar[tuple[str, ...]] = ()
     """Below these paths, what no route serves is answered in this dialect."""
     snake: ClassVar[bool] = False
+    pages: ClassVar[Pages | None] = None
+    ascending: ClassVar[str] = "asc"
+    """The value of a PREFIX parameter for an ascending order; any other is descending."""
+    only_json: ClassVar[bool] = False
+    """Whether a JSON body of another content type is `UnsupportedMedia`, rather than a text, which then fits nothing."""
+    invalid: ClassVar[int] = 422
+    """The status of invalid input."""
+    acknowledgement: ClassVar[Mapping[str, Any]] = {}
+    """Members of an acknowledgement, also beside what a call returns."""
     leaves: ClassVar[Leaves] = GRAPHQL_LEAVES
     redirects_slash: ClassVar[bool] = False
     security: ClassVar[Mapping[str, Json]] = {}
@@ -49,9 +70,20 @@ class Dialect(abc.ABC):
         """The query with what the server's settings add to it."""
         return query
 
-    def at(self, path: str) -> Dialect:
-        """How it is spoken below that path template: a service may be made of parts that word their refusals differently."""
+    def owns(self, raw_path: bytes) -> bool:
+        """Whether what no route serves is answered in this dialect there; `/api` is one of the paths below `/api/`."""
+        return any((raw_path + b"/").startswith(prefix.encode()) for prefix in self.prefixes)
+
+    def check(self, query: QueryParams) -> None:  # noqa: B027  # most have nothing to refuse
+        """Raise for what is refused before anybody asks who it is."""
+
+    def at(self, path: str, values: Mapping[str, str] | None = None) -> Dialect:
+        """How it is spoken below that path template, with those values: parts of a service may word their refusals differently."""
         return self
+
+    def dressed(self, reply: Reply, query: QueryParams) -> Reply:
+        """A reply, as the query asks for it to look."""
+        return reply
 
     @abc.abstractmethod
     def acknowledge(self, status: int) -> Reply:

@@ -60,7 +60,7 @@ directive @spread on FIELD
 """A JSON key that is no GraphQL name."""
 directive @key(name: String!) on FIELD
 
-"""Absent instead of null, or instead of null and empty."""
+"""Absent instead of null, instead of null and empty, or instead of 0."""
 directive @omit(when: RestNothing! = NULL) on FIELD
 
 """The value goes into a response header, not into the body."""
@@ -69,25 +69,36 @@ directive @header(name: String!) on FIELD
 """Another success status if the field is `NULL`, is `EMPTY`, or is an object of the named type."""
 directive @status(when: String!, code: Int!) repeatable on FIELD
 
-"""The representation of the body. EMPTY (implied by 204): the result is dropped and the dialect acknowledges the call."""
-directive @wire(as: RestWire!) on QUERY | MUTATION | SUBSCRIPTION
+"""The representation of the body. EMPTY (implied by 204): the result is dropped and the dialect acknowledges the call.
+
+ACKNOWLEDGED: the result's members stand beside the dialect's acknowledgement. CSV: the texts of a subscription, one after the
+other, as a file of that name, in which `{lookup_id}` is a path parameter.
+"""
+directive @wire(as: RestWire!, filename: String) on QUERY | MUTATION | SUBSCRIPTION
 
 enum RestMethod { GET POST PUT PATCH DELETE }
-enum RestSource { AUTO PATH QUERY FIELD BODY FORM }
-enum RestNothing { NULL EMPTY }
-enum RestWire { JSON EMPTY }
+enum RestSource { AUTO PATH QUERY PAGE PREFIX FIELD BODY FORM FILE }
+enum RestNothing { NULL EMPTY ZERO }
+enum RestWire { JSON EMPTY ACKNOWLEDGED CSV }
 '''
 
 
 class Source(StrEnum):
-    """Where a variable comes from; FIELD is a member of the JSON body, BODY the whole of it."""
+    """Where a variable comes from; FIELD is a member of the JSON body, BODY the whole of it.
+
+    PAGE is `offset` or `size` of the page that the dialect's parameters name by its number. PREFIX are all parameters whose
+    names begin so, as terms of an order. FILE is the first part of a multipart body that has a file name.
+    """
 
     AUTO = "AUTO"
     PATH = "PATH"
     QUERY = "QUERY"
+    PAGE = "PAGE"
+    PREFIX = "PREFIX"
     FIELD = "FIELD"
     BODY = "BODY"
     FORM = "FORM"
+    FILE = "FILE"
 
 
 class Wire(StrEnum):
@@ -95,9 +106,19 @@ class Wire(StrEnum):
 
     JSON = "JSON"
     EMPTY = "EMPTY"
+    ACKNOWLEDGED = "ACKNOWLEDGED"
+    CSV = "CSV"
 
 
-NULL, EMPTY = "NULL", "EMPTY"
+NULL, EMPTY, ZERO = "NULL", "EMPTY", "ZERO"
+
+
+@dataclass(frozen=True, slots=True)
+class Representation:
+    """`@wire` of an operation."""
+
+    wire: Wire
+    filename: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -188,9 +209,10 @@ class Vocabulary:
         """Every `@rest`, with its node for messages."""
         return [(_rest(values), node) for values, node in self._read("rest", operation)]
 
-    def wire(self, operation: OperationDefinitionNode) -> Wire | None:
+    def wire(self, operation: OperationDefinitionNode) -> Representation | None:
         """What `@wire` says, if anything."""
-        return next((Wire(values["as"]) for values, _ in self._read("wire", operation)), None)
+        found = (Representation(Wire(values["as"]), values.get("filename")) for values, _ in self._read("wire", operation))
+        return next(found, None)
 
     def bind(self, variable: VariableDefinitionNode) -> Bind:
         """What `@bind` says, or its default."""

@@ -27,6 +27,10 @@ class Fault:
         return replace(self, value=MASK if named and self.value is not None else without_secrets(self.value))
 
 
+class NoFile(InvalidInput):
+    """A request that was to bring a file, and does not."""
+
+
 class Unbindable(InvalidInput):
     """A request that does not fit the variables of its operation."""
 

@@ -160,7 +160,7 @@ class _Folder:
         used = {parameter.variable for parameter in declared.parameters if parameter.usages}
         plain = executable(document, self._vocabulary, used)
         try:
-            binder = Binder(declared.name, declared.parameters, self._models, self._dialect.spell)
+            binder = Binder(declared.name, declared.parameters, self._models, self._dialect)
             operation = self._graph.prepare(plain, declared.name, leaves=self._dialect.leaves)
         except (Unsupported, UnplannableError) as error:
             self.mistakes.append(Mistake.at(declared.definition, str(error)))

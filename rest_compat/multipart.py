@@ -9,12 +9,15 @@ from typing import TYPE_CHECKING
 from python_multipart.exceptions import FormParserError
 from python_multipart.multipart import MultipartParser, parse_options_header
 
+from core.errors import TooLarge
 from core.uploads import UNKNOWN_TYPE
 
 if TYPE_CHECKING:
     from python_multipart.multipart import MultipartCallbacks
 
 MULTIPART = "multipart/form-data"
+FRAMING = 2**16
+"""Bytes for boundaries and for the headers of parts."""
 
 _AS_IT_IS = frozenset({"", "7bit", "8bit", "binary"})
 
@@ -42,6 +45,16 @@ class Part:
         while (piece := await self._parts.event()) is not None:
             assert isinstance(piece, bytes), "a part ends before the next one begins"
             yield piece
+
+
+async def bounded(part: Part, most: int, otherwise: str) -> AsyncIterator[bytes]:
+    """The content of a part. Raises `TooLarge` in those words if there is more."""
+    left = most
+    async for piece in part.pieces():
+        left -= len(piece)
+        if left < 0:
+            raise TooLarge(otherwise)
+        yield piece
 
 
 class Parts:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from http import HTTPStatus
 from typing import Any, cast
 
@@ -15,8 +15,9 @@ from core.errors import DomainError
 from rest_compat.dialect import Json
 from rest_compat.directives import Source, Wire
 from rest_compat.endpoint import Endpoint
+from rest_compat.multipart import MULTIPART
 from rest_compat.projector import chain
-from rest_compat.reply import JSON_TYPE, Reply
+from rest_compat.reply import CSV_TYPE, JSON_TYPE, Reply
 from rest_compat.routes import Route
 from rest_compat.schemas import Schemas
 
@@ -27,7 +28,12 @@ _KEY: Json = {
     "description": "Under one key, one change: a repeated request gets the reply of the first, for a day",
     "schema": {"type": "string", "pattern": "^[!-~]{1,255}$"},
 }
-_FORM_TYPE = "application/x-www-form-urlencoded"
+_BODY_TYPES = {
+    Source.FIELD: JSON_TYPE,
+    Source.BODY: JSON_TYPE,
+    Source.FORM: "application/x-www-form-urlencoded",
+    Source.FILE: MULTIPART,
+}
 
 
 def document(routes: Sequence[Route], title: str, version: str) -> Json:
@@ -82,6 +88,9 @@ def _parameters(route: Route, schemas: Schemas) -> Iterator[Json]:
     found: dict[tuple[str, str], Json] = {}
     for declared in (endpoint.declared for endpoint in route.endpoints):
         for parameter in declared.parameters:
+            if parameter.source in {Source.PAGE, Source.PREFIX}:
+                for entry in schemas.query(parameter):
+                    found.setdefault(("query", entry["name"]), entry)
             where = {Source.PATH: "path", Source.QUERY: "query"}.get(parameter.source)
             if where is not None:
                 entry = {"name": parameter.wire, "in": where, "required": parameter.required or where == "path"}
@@ -97,13 +106,14 @@ def _parameters(route: Route, schemas: Schemas) -> Iterator[Json]:
 
 
 def _request_body(endpoint: Endpoint, schemas: Schemas) -> Json | None:
-    parameters = [each for each in endpoint.declared.parameters if each.source not in {Source.PATH, Source.QUERY}]
+    parameters = [each for each in endpoint.declared.parameters if each.source in _BODY_TYPES]
     if not parameters:
         return None
     source = parameters[0].source
+    if source is Source.FILE:
+        return {"required": True, "content": {MULTIPART: {"schema": schemas.file(parameters[0])}}}
     schema = schemas.parameter(parameters[0]) if source is Source.BODY else schemas.members(parameters)
-    media_type = _FORM_TYPE if source is Source.FORM else JSON_TYPE
-    return {"required": any(each.required for each in parameters), "content": {media_type: {"schema": schema}}}
+    return {"required": any(each.required for each in parameters), "content": {_BODY_TYPES[source]: {"schema": schema}}}
 
 
 def _responses(route: Route, schemas: Schemas) -> Json:
@@ -114,25 +124,23 @@ def _responses(route: Route, schemas: Schemas) -> Json:
         for status in _statuses(endpoint):
             schema = _success(endpoint, schemas, status)
             bodies.setdefault(status, []).extend([] if schema is None else [schema])
-    responses = {str(status): _response(status, bodies[status], headers) for status in bodies}
+    media = CSV_TYPE if route.main.declared.wire is Wire.CSV else JSON_TYPE
+    responses = {str(status): _response(status, bodies[status], headers, media) for status in bodies}
     if route.main.declared.kind is OperationType.QUERY:
         responses["304"] = {"description": HTTPStatus(304).phrase}
     for status in _error_statuses(route.main):
         responses.setdefault(str(status), _response(status, [schemas.error(status)], {}))
-    return responses | {"5XX": {"description": "Server error", "content": _json(schemas.error(500))}}
+    return responses | {"5XX": {"description": "Server error", "content": {JSON_TYPE: {"schema": schemas.error(500)}}}}
 
 
-def _response(status: int, alternatives: list[Json], headers: Json) -> Json:
+def _response(status: int, alternatives: list[Json], headers: Json, media_type: str = JSON_TYPE) -> Json:
     response: Json = {"description": HTTPStatus(status).phrase}
     if headers:
         response["headers"] = headers
     if alternatives:
-        response["content"] = _json(alternatives[0] if len(alternatives) == 1 else {"anyOf": alternatives})
+        schema = alternatives[0] if len(alternatives) == 1 else {"anyOf": alternatives}
+        response["content"] = {media_type: {"schema": schema}}
     return response
-
-
-def _json(schema: Json) -> Json:
-    return {JSON_TYPE: {"schema": schema}}
 
 
 def _statuses(endpoint: Endpoint) -> tuple[int, ...]:
@@ -143,14 +151,23 @@ def _statuses(endpoint: Endpoint) -> tuple[int, ...]:
 def _success(endpoint: Endpoint, schemas: Schemas, status: int) -> Json | None:
     """None for a reply without a body."""
     declared = endpoint.declared
+    if declared.wire is Wire.CSV:
+        return {"type": "string"}
     if declared.wire is Wire.JSON:
         return schemas.body(declared)
+    if declared.wire is Wire.ACKNOWLEDGED:
+        return {"allOf": [_constants(declared.dialect.acknowledgement), schemas.body(declared)]}
     return _example(declared.dialect.acknowledge(status))
 
 
 def _example(reply: Reply) -> Json | None:
     """An acknowledgement is the same each time, so it is its own schema."""
     return {"const": orjson.loads(reply.body)} if reply.body else None
+
+
+def _constants(members: Mapping[str, Any]) -> Json:
+    properties = {name: {"const": value} for name, value in members.items()}
+    return {"type": "object", "properties": properties, "required": list(members)}
 
 
 def _error_statuses(endpoint: Endpoint) -> Iterable[int]:
@@ -163,10 +180,10 @@ def _error_statuses(endpoint: Endpoint) -> Iterable[int]:
         (413,): endpoint.binder.reads_body or declared.kind is OperationType.QUERY,
         (415,): endpoint.binder.reads_body,
         (429,): True,  # every caller is counted
-        (422,): bool(declared.parameters) or declared.keyed,
+        (declared.dialect.invalid, 422): bool(declared.parameters) or declared.keyed,
     }
     known = declared.dialect.error_schemas()
-    return sorted(status for statuses, applies in relevant.items() for status in statuses if applies and status in known)
+    return sorted({status for statuses, applies in relevant.items() for status in statuses if applies and status in known})
 
 
 def _needs_login(endpoint: Endpoint) -> bool:

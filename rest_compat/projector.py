@@ -10,10 +10,11 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from core.errors import NotFound
-from rest_compat.directives import EMPTY, NULL, Status
+from rest_compat.directives import EMPTY, NULL, ZERO, Status
 from rest_compat.selection import TYPENAME, Selected, Selection
 
 _NOTHING: tuple[object, ...] = (None, "", [], {})
+_ABSENT: dict[str, tuple[object, ...]] = {NULL: (None,), EMPTY: _NOTHING, ZERO: (0,)}
 
 
 @dataclass(slots=True)
@@ -130,7 +131,7 @@ def _placed(selected: Selected) -> _Action | None:
     if marks.spread:
         return _spread(below)
     if marks.omit is not None:
-        return _omit(_NOTHING if marks.omit == EMPTY else (None,), below)
+        return _omit(_ABSENT[marks.omit], below)
     return _keep_shaped(below) if below is not None else None
 
 

@@ -12,6 +12,7 @@ from starlette.types import Receive, Scope, Send
 from core.exact_json import write_json
 
 JSON_TYPE = "application/json"
+CSV_TYPE = "text/csv"
 _VISIBLE = "".join(map(chr, range(0x20, 0x7F)))
 
 
@@ -53,3 +54,10 @@ def encoded(headers: Iterable[tuple[str, str]]) -> list[tuple[bytes, bytes]]:
 
 def _visible(value: str) -> str:
     return value if value.isascii() and value.isprintable() else quote(value, safe=_VISIBLE)
+
+
+def disposition(filename: str) -> str:
+    """`Content-Disposition` for any name (RFC 6266): one that every client reads, and the name itself for those that can."""
+    plain = "".join(each if each.isascii() and each.isprintable() and each not in '"\\%/' else "_" for each in filename)
+    exact = quote(filename, safe="", errors="replace")
+    return f'attachment; filename="{plain}"' + (f"; filename*=UTF-8''{exact}" if exact != plain else "")

@@ -16,13 +16,15 @@ from graphql import (
 )
 
 from engine.constraints import Constraint
+from rest_compat.binder import DIRECTION, FIELD, OFFSET, SIZE
 from rest_compat.declaration import Declaration
-from rest_compat.directives import NULL, Source, Wire
+from rest_compat.directives import NULL, ZERO, Source, Wire
 from rest_compat.mistakes import Mistake
 from rest_compat.parameters import Parameter
 from rest_compat.selection import Selected, Selection
 
-_BODY_SOURCES = frozenset({Source.FIELD, Source.BODY, Source.FORM})
+_BODY_SOURCES = frozenset({Source.FIELD, Source.BODY, Source.FORM, Source.FILE})
+_WHOLE_BODIES = frozenset({Source.BODY, Source.FILE})
 _TEXTS = frozenset({"String", "ID"})
 _NUMBERS = frozenset({"Int", "Long", "Float"})
 
@@ -58,7 +60,7 @@ def sources(declared: Declaration) -> Iterator[Mistake]:
     """One body is read in one way, and a name on the wire means one thing."""
     bodies = [parameter for parameter in declared.parameters if parameter.source in _BODY_SOURCES]
     for parameter in bodies[1:]:
-        if parameter.source is Source.BODY or parameter.source is not bodies[0].source:
+        if parameter.source in _WHOLE_BODIES or parameter.source is not bodies[0].source:
             message = f"'${parameter.variable}' ({parameter.source}) and '${bodies[0].variable}' ({bodies[0].source}) cannot share the body."
             yield Mistake.at(parameter.node, message)
     seen = Counter((parameter.source, parameter.wire) for parameter in declared.parameters)
@@ -68,6 +70,27 @@ def sources(declared: Declaration) -> Iterator[Mistake]:
     for parameter in _from(declared, Source.PATH, Source.QUERY, Source.FORM):
         if is_input_object_type(get_named_type(parameter.type)):
             yield Mistake.at(parameter.node, f"'${parameter.variable}' is an input object, which only a JSON body can hold.")
+
+
+def parameters_of_dialects(declared: Declaration) -> Iterator[Mistake]:
+    """What a dialect makes of parameters has one shape, and so have the variables that take it."""
+    for parameter in _from(declared, Source.PAGE):
+        if declared.dialect.pages is None:
+            yield Mistake.at(parameter.node, f"The dialect {declared.dialect.name!r} has no pages by number.")
+        elif parameter.wire not in {OFFSET, SIZE} or get_named_type(parameter.type).name != "Int":
+            yield Mistake.at(parameter.node, f"'${parameter.variable}' of a PAGE is an Int, and named {OFFSET!r} or {SIZE!r}.")
+    for parameter in _from(declared, Source.PREFIX):
+        term = get_named_type(parameter.type)
+        if not (is_input_object_type(term) and set(term.fields) == {FIELD, DIRECTION}) or not _is_list(parameter):
+            message = f"'${parameter.variable}' of a PREFIX is a list of terms with {FIELD!r} and {DIRECTION!r}."
+            yield Mistake.at(parameter.node, message)
+    for parameter in _from(declared, Source.FILE):
+        if get_named_type(parameter.type).name != "Upload" or _is_list(parameter):
+            yield Mistake.at(parameter.node, f"'${parameter.variable}' is a file: its type is Upload.")
+
+
+def _is_list(parameter: Parameter) -> bool:
+    return is_list_type(get_nullable_type(parameter.type))
 
 
 def unused_variables(declared: Declaration) -> Iterator[Mistake]:
@@ -97,7 +120,7 @@ def _constraint(parameter: Parameter, constraint: Constraint) -> Iterator[str]:
         yield f"min and max are for numbers, not {name}"
     if (lengths, constraint.pattern, constraint.one_of) != ((None, None), None, None) and name not in _TEXTS:
         yield f"lengths, pattern and oneOf are for text, not {name}"
-    if is_list_type(get_nullable_type(parameter.type)):
+    if _is_list(parameter):
         yield "it is about one value, not about a list"
     if constraint.nullable is not None and is_non_null_type(parameter.type):
         yield "nullable is for nullable types"
@@ -112,7 +135,7 @@ def statuses(declared: Declaration) -> Iterator[Mistake]:
     for code in (declared.rest.status, *(each.code for field in _fields(declared) for each in field.marks.statuses)):
         if not 200 <= code <= 599:
             yield Mistake.at(declared.rest_node, f"{code} is no status of a reply.")
-    if declared.rest.status == 204 and declared.said_wire is Wire.JSON:
+    if declared.rest.status == 204 and declared.wire is not Wire.EMPTY:
         yield Mistake.at(declared.rest_node, "A 204 has no body: leave out @wire.")
 
 
@@ -126,7 +149,12 @@ def alternates(declared: Declaration) -> Iterator[Mistake]:
 
 
 def stream(declared: Declaration) -> Iterator[Mistake]:
-    """A subscription is served as a JSON array: one root field, a list, unwrapped."""
+    """A subscription is served as a JSON array: one root field, a list, unwrapped; or as CSV: a text."""
+    if declared.wire is Wire.CSV:
+        yield from _csv(declared)
+        return
+    if declared.filename is not None:
+        yield Mistake.at(declared.rest_node, "Only CSV has a file name.")
     if declared.kind is not OperationType.SUBSCRIPTION:
         return
     (root,) = declared.selection.fields
@@ -134,6 +162,23 @@ def stream(declared: Declaration) -> Iterator[Mistake]:
         yield Mistake.at(declared.rest_node, "A subscription is served by GET as a JSON array.")
     if not (root.marks.unwrap and root.many):
         yield Mistake.at(root.node, "A subscription is a JSON array of the rows of its root field: a list with @unwrap.")
+
+
+def _csv(declared: Declaration) -> Iterator[Mistake]:
+    fields = declared.selection.fields
+    if declared.kind is not OperationType.SUBSCRIPTION or declared.rest.method != "GET":
+        yield Mistake.at(declared.rest_node, "CSV is what a subscription yields, and served by GET.")
+    elif len(fields) != 1 or not fields[0].marks.unwrap or fields[0].many or fields[0].type_name != "String":
+        yield Mistake.at(fields[0].node, "CSV is the text of its root field: a String with @unwrap.")
+    for name in re.findall(r"\{(.*?)\}", declared.filename or ""):
+        if name not in declared.template.parameters:
+            yield Mistake.at(declared.rest_node, f"The file name needs {name!r}, which the path does not have.")
+
+
+def acknowledged(declared: Declaration) -> Iterator[Mistake]:
+    """Members can stand beside an acknowledgement if the body has any."""
+    if declared.wire is Wire.ACKNOWLEDGED and not declared.dialect.acknowledgement:
+        yield Mistake.at(declared.rest_node, f"An acknowledgement of the dialect {declared.dialect.name!r} has no members.")
 
 
 def shape(declared: Declaration) -> Iterator[Mistake]:
@@ -174,7 +219,7 @@ def _keys(field: Selected) -> Iterator[str]:
     if field.marks.spread and field.below is not None:
         for inner in field.below.fields:
             yield from _keys(inner)
-    elif field.marks.header is None:
+    elif field.marks.header is None and not field.marks.spread:
         yield field.key
 
 
@@ -182,17 +227,26 @@ def _field(field: Selected, *, single: bool) -> Iterator[Mistake]:
     marks = field.marks
     if [marks.unwrap, marks.spread, marks.header is not None, marks.omit is not None].count(True) > 1:
         yield Mistake.at(field.node, "Of @unwrap, @spread, @header and @omit a field has one.")
-    if marks.spread and (field.below is None or field.many or field.nullable or field.below.unwrapped):
+    if marks.spread and not _has_keys(field):
         yield Mistake.at(field.node, "@spread needs an object that is never null.")
     if marks.header is not None and (field.below is not None or field.many):
         yield Mistake.at(field.node, "@header needs a leaf.")
     if (marks.header is not None or marks.statuses) and not single:
         yield Mistake.at(field.node, "@header and @status speak about one value, not about each of a list.")
+    if marks.omit == ZERO and field.type_name not in _NUMBERS:
+        yield Mistake.at(field.node, f"{field.key!r} is no number, so it is never 0.")
     if marks.omit == NULL and not field.nullable:
         yield Mistake.at(field.node, f"{field.key!r} is never null, so @omit never applies.")
     for status in marks.statuses:
         if status.of_type and status.when not in (field.below.variants if field.below else ()):
             yield Mistake.at(field.node, f"@status: {field.key!r} is never of type {status.when!r}.")
+
+
+def _has_keys(field: Selected) -> bool:
+    """Whether it is an object, of a type or of JSON that is made, not stored as text."""
+    if field.many or field.nullable:
+        return False
+    return field.type_name == "JSON" and field.computed if field.below is None else field.below.unwrapped is None
 
 
 def _from(declared: Declaration, *wanted: Source) -> Iterator[Parameter]:
@@ -207,10 +261,12 @@ RULES: tuple[Callable[[Declaration], Iterator[Mistake]], ...] = (
     path_and_variables,
     method,
     sources,
+    parameters_of_dialects,
     unused_variables,
     constraints,
     statuses,
     alternates,
     stream,
+    acknowledged,
     shape,
 )

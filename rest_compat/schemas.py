@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+import re
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 from graphql import (
@@ -11,13 +12,15 @@ from graphql import (
     GraphQLList,
     GraphQLNonNull,
     Undefined,
+    get_named_type,
+    is_enum_type,
     is_required_input_field,
 )
 
 from engine.constraints import Constraint, constraint_of
 from rest_compat.declaration import Declaration
 from rest_compat.dialect import Dialect, Json
-from rest_compat.directives import NULL
+from rest_compat.directives import NULL, Source
 from rest_compat.parameters import Parameter
 from rest_compat.selection import Selected, Selection
 
@@ -60,8 +63,27 @@ class Schemas:
         """The value of one variable."""
         schema = self._input(parameter.type, parameter.constraint)
         if parameter.default is not Undefined and parameter.default is not None:
-            schema = schema | {"default": parameter.default}
+            is_enum = is_enum_type(get_named_type(parameter.type)) and isinstance(parameter.default, str)
+            schema = schema | {"default": self._dialect.leaves.enum(parameter.default) if is_enum else parameter.default}
         return _described(schema, parameter.description)
+
+    def query(self, parameter: Parameter) -> Iterator[Json]:
+        """The parameters of which the dialect makes one variable."""
+        pages, prefix = self._dialect.pages, parameter.wire
+        if parameter.source is Source.PREFIX:
+            described = (
+                f"`{prefix}` and the name of a field: `{self._dialect.ascending}` is ascending, anything else descending."
+            )
+            terms = {"type": "object", "patternProperties": {f"^{re.escape(prefix)}.+": {"type": "string"}}}
+            yield _query(prefix, terms | {"additionalProperties": False}) | {"explode": True, "description": described}
+        elif pages is not None:
+            yield _query(pages.number, {"type": "integer", "minimum": 1, "default": 1})
+            yield _query(pages.size, {"type": "integer", "minimum": 1, "default": pages.largest})
+
+    def file(self, parameter: Parameter) -> Json:
+        """A multipart body with one."""
+        part = _described({"type": "string", "format": "binary"}, parameter.description)
+        return _object({parameter.wire: part}, [parameter.wire])
 
     def members(self, parameters: Sequence[Parameter]) -> Json:
         """Variables that are members of one body."""
@@ -98,6 +120,8 @@ class Schemas:
         properties: Json = {}
         required: list[str] = []
         for field in fields:
+            if field.marks.spread and field.below is None:
+                continue  # any other keys
             if field.marks.spread and field.below is not None:
                 inner = self._object(field.below.fields)
                 properties |= inner["properties"]
@@ -150,6 +174,10 @@ class Schemas:
 
     def _name(self, name: str) -> str:
         return f"{self._dialect.name}.{name}"
+
+
+def _query(name: str, schema: Json) -> Json:
+    return {"name": name, "in": "query", "required": False, "schema": schema}
 
 
 def _reference(name: str) -> Json:

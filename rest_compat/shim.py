@@ -82,8 +82,9 @@ class RestShim:
                 query = _query(route, scope["query_string"])
                 return Caller(route.choose(query), self._context_for, parameters, query, self._bounds, self._once)
             case NotAllowed(methods, route):
-                return route.main.declared.dialect.not_allowed(methods)
-        return self._redirect(scope, raw) or self._not_found(raw)
+                dialect = route.main.declared.dialect
+                return dialect.dressed(dialect.not_allowed(methods), QueryParams(scope["query_string"]))
+        return self._redirect(scope, raw) or self._not_found(raw, scope["query_string"])
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer everything; what is none of ours is 404."""
@@ -102,15 +103,12 @@ class RestShim:
         return Reply(307, b"", (("location", location),))
 
     def dialect_of(self, raw: bytes) -> Dialect | None:
-        """Whose paths begin like that; `/api` is one of those below `/api/`."""
-        for dialect in self._dialects:
-            if any((raw + b"/").startswith(prefix.encode()) for prefix in dialect.prefixes):
-                return dialect
-        return None
+        """Whose path that is."""
+        return next((dialect for dialect in self._dialects if dialect.owns(raw)), None)
 
-    def _not_found(self, raw: bytes) -> Reply | None:
+    def _not_found(self, raw: bytes, query: bytes) -> Reply | None:
         dialect = self.dialect_of(raw)
-        return None if dialect is None else dialect.not_found()
+        return None if dialect is None else dialect.dressed(dialect.not_found(), QueryParams(query))
 
 
 def _query(route: Route, query: str | bytes) -> QueryParams:

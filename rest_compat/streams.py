@@ -21,6 +21,13 @@ async def json_array(first: Rows, batches: AsyncIterator[Rows]) -> AsyncGenerato
     yield b"]"
 
 
+async def texts(first: str, pieces: AsyncIterator[str]) -> AsyncGenerator[bytes, None]:
+    """One after the other. Raises what `pieces` raises, as well."""
+    yield first.encode()
+    async for piece in pieces:
+        yield piece.encode()
+
+
 def _members(rows: Rows) -> bytes:
     """The rows without the brackets around them."""
     return orjson.dumps(rows)[1:-1]

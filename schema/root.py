@@ -26,13 +26,16 @@ from schema.instruments.sharing_queries import SharingQuery, SharingSubscription
 from schema.instruments.storage_location_mutations import StorageLocationMutations
 from schema.instruments.storage_location_trial import StorageTestQuery
 from schema.instruments.user_mutations import UserMutations
+from schema.lookups.lookup_item_mutations import LookupItemMutations
+from schema.lookups.lookup_mutations import LookupMutations
+from schema.lookups.queries import LookupsQuery, LookupsSubscription
 from schema.platform.access import anybody_known
 from schema.platform.personal_token import PersonalTokensQuery
 from schema.platform.personal_token_mutations import PersonalTokenMutations
 
 
 @strawberry.type(description="Everything that can be read.")
-class Query(InstrumentsQuery, SharingQuery, StorageTestQuery, PersonalTokensQuery):
+class Query(InstrumentsQuery, SharingQuery, StorageTestQuery, LookupsQuery, PersonalTokensQuery):
     """Fields of all domains."""
 
     node: Node | None = node_lookup(
@@ -56,13 +59,15 @@ class Mutation(
     GrantMutations,
     InstrumentRequestMutations,
     NotificationMutations,
+    LookupMutations,
+    LookupItemMutations,
     PersonalTokenMutations,
 ):
     """Fields of all domains."""
 
 
 @strawberry.type(description="Streams of rows and events.")
-class Subscription(InstrumentsSubscription, SharingSubscription, FollowingSubscription):
+class Subscription(InstrumentsSubscription, SharingSubscription, LookupsSubscription, FollowingSubscription):
     """Fields of all domains."""
 
 

@@ -17,6 +17,7 @@ import pytest
 import pytest_asyncio
 from starlette.types import ASGIApp
 
+from app.lookup_tokens import issue
 from app.observability import not_logged_yet
 from app.server import settle_garbage_collector
 from app.settings import Settings, documented
@@ -34,6 +35,7 @@ ONE_LOOP = tuple(Path(__file__).parent / folder for folder in ("app", "schema"))
 PASSWORD = "correct horse"
 UNHURRIED = {"SWITCHYARD_RATE": 10**6, "SWITCHYARD_RATE_PER_ADDRESS": 10**6}
 """Tests are faster than clients."""
+LOOKUPS_SECRET = "of the issuer of tokens for lookups"
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -80,6 +82,11 @@ class World:
     user: Caller
     admin: Caller
 
+    def bearer(self, resources: dict[str, list[str]], subject: str = "user:42") -> Caller:
+        """Somebody for whom the issuer of tokens for lookups vouches."""
+        token = issue(LOOKUPS_SECRET, subject, resources, 3600)
+        return Caller(self.app, {"Authorization": f"Bearer {token}"}, email=subject)
+
     async def person(self, email: str, role: str = "user", *, domain: str = INSTRUMENTS) -> Caller:
         """Somebody new, whose password is `PASSWORD`, with a token."""
         key, at = uuid4(), utc_now()
@@ -108,7 +115,8 @@ async def _assembled(folder: Path, **settings: Any) -> AsyncIterator[World]:
         for setting in documented():
             for name in setting.names:
                 patch.delenv(name, raising=False)
-        chosen = Settings(_env_file=None, SWITCHYARD_DATA_DIR=folder, **(UNHURRIED | settings))
+        known = {"SWITCHYARD_LOOKUPS_JWT_SECRET": LOOKUPS_SECRET}
+        chosen = Settings(_env_file=None, SWITCHYARD_DATA_DIR=folder, **(UNHURRIED | known | settings))
     parts, app = await start(chosen)
     try:
         nobody = Caller(app)

@@ -40,7 +40,7 @@ class EndedError(Exception):
 
 def rights(principals: Principals) -> Hashable:
     """Whose they are and what they allow; not which credential proved it."""
-    return frozenset((each.domain, each.subject, each.role, each.access) for each in principals)
+    return frozenset((each.domain, each.subject, each.role, each.access, each.grants) for each in principals)
 
 
 class Session:

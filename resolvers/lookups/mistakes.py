@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-from core.errors import InvalidInput, Problem
-
-MALFORMED = "schema"
-"""The kind of the problem when a body is not of its form; the dialect answers it in another shape."""
+from core.errors import MALFORMED, InvalidInput, Problem
 
 
 def malformed(detail: str, field: str | None = None) -> InvalidInput:

@@ -37,10 +37,12 @@ async def upload(
     delimiter: str = ";",
     longest_cell: int = LONGEST_CELL,
     chunk: int = CHUNK,
+    progress: Callable[[], object] = lambda: None,
 ) -> Uploaded:
     """Merge every row. `InvalidInput` with line and column, and nothing is stored; otherwise repeating it is safe.
 
-    What was read waits in that folder, in a file without a name. All of it is done in threads, a chunk at a time.
+    What was read waits in that folder, in a file without a name. All of it is done in threads, a chunk at a time, and
+    `progress` is told after each.
     """
     rows = CsvRows(file, lookup.declaration, delimiter=delimiter, longest_cell=longest_cell)
     waiting = await _in_thread(lambda: _Waiting(folder))
@@ -48,9 +50,11 @@ async def upload(
         changes, count = iter(rows), 0
         while size := await _in_thread(lambda: waiting.add(islice(changes, chunk))):
             count += size
+            progress()
         chunks = waiting.chunks()
         while some := await _in_thread(lambda: next(chunks, None)):
             await store.write(lookup, some)
+            progress()
     finally:
         await asyncio.shield(asyncio.to_thread(waiting.close))
     return Uploaded(count, rows.skipped)

@@ -97,7 +97,7 @@ class Instruments(Dialect):
     def __init__(self, list_shape: str | None = None) -> None:
         self._list_shape = list_shape
 
-    def at(self, path: str) -> Dialect:
+    def at(self, path: str, values: Mapping[str, str] | None = None) -> Dialect:
         """One part is a library's, with words of its own."""
         return _UsersByKey() if path.startswith(_USERS_BY_KEY) else self
 

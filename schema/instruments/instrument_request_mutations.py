@@ -17,6 +17,9 @@ from schema.inputs import INPUT, use_case_input
 from schema.instruments.access import may
 from schema.instruments.instrument_request import InstrumentRequest
 
+LONGEST = 10_000
+"""Characters: whoever registers may wish, and an admin's list holds 500 wishes."""
+
 
 @strawberry.input(description="A wish that an instrument be harvested.")
 class RequestInstrumentInput:
@@ -25,8 +28,8 @@ class RequestInstrumentInput:
     name: str = limited("What the instrument is called.", max_length=255)
     location: str = limited("Where it stands.", max_length=255)
     harvest_frequency: str = limited("How often it should be harvested, in words.", max_length=255)
-    justification: str = limited("Why.")
-    description: str | None = limited("What else there is to say.", default=None)
+    justification: str = limited("Why.", max_length=LONGEST)
+    description: str | None = limited("What else there is to say.", max_length=LONGEST, default=None)
 
 
 @strawberry.input(description="What becomes of a wish.")

@@ -30,6 +30,7 @@ COMMANDS = (
     "restore",
     "rotate-secrets",
     "token",
+    "lookup-token",
     "routes",
     "explain",
     "schema",
@@ -99,7 +100,7 @@ def test_looking_needs_no_store(tmp_path):
 
 def test_routes():
     lines = printed("routes").splitlines()
-    assert len(lines) == 94
+    assert len(lines) == 111
     (line,) = [line for line in lines if line.split()[:2] == ["GET", "/api/files"]]
     *words, place = line.split()
     assert words == ["GET", "/api/files", "files_list,", "files_slice"]
@@ -108,7 +109,7 @@ def test_routes():
 
 def test_routes_as_json():
     entries = json.loads(printed("routes", "--json"))
-    assert len(entries) == 94
+    assert len(entries) == 111
     (entry,) = [entry for entry in entries if (entry["method"], entry["path"]) == ("GET", "/api/files")]
     assert entry == {
         "method": "GET",
@@ -190,14 +191,17 @@ def test_schema_that_differs(tmp_path, monkeypatch):
 
 
 def test_openapi():
-    merged, single = [json.loads(printed("openapi", *options)) for options in ([], ["--dialect", "instruments"])]
+    merged, *single = [
+        json.loads(printed("openapi", *options)) for options in ([], ["--dialect", "instruments"], ["--dialect", "lookups"])
+    ]
     validate(merged)
-    assert merged == single
-    assert refusal("openapi", "--dialect", "nothing") == "no dialect nothing: there are instruments\n"
+    assert merged["paths"] == single[0]["paths"] | single[1]["paths"]
+    assert [len(each["paths"]) for each in single] == [64, 10]
+    assert refusal("openapi", "--dialect", "nothing") == "no dialect nothing: there are instruments, lookups\n"
 
 
 def test_check():
-    assert printed("check") == "94 routes, each with its operation.\n"
+    assert printed("check") == "111 routes, each with its operation.\n"
 
 
 def test_check_of_a_broken_operation(tmp_path, monkeypatch):

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import pytest
 from pydantic import SecretStr
+from typer.testing import CliRunner
 
 from app.bootstrap import create_first_admin
-from app.cli import first_admin
-from app.demo import EMAIL, INSTRUMENTS_OF_THE_DEMO, PASSWORD, SAMPLES, load_demo, prepare_demo
+from app.cli import cli, first_admin
+from app.demo import EMAIL, INSTRUMENTS_OF_THE_DEMO, PASSWORD, SAMPLES, TENANT, load_demo, prepare_demo
 from app.settings import Settings
 from app.wiring import assemble
-from storage.sql.tables import audit_log, instruments, schedules, storage_locations
+from core.identity import LOOKUPS
+from core.policy import ACCESS, EDIT, MEMBER
+from storage.lookups.registry import lookup_of
+from storage.sql.tables import audit_log, instruments, lookups, schedules, storage_locations
 
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("environment")]
 
@@ -42,6 +46,7 @@ def test_what_is_set_stays(environment):
     environment.setenv("ADMIN_EMAIL", "ada@example.org")
     environment.setenv("ADMIN_PASSWORD", "correct horse")
     environment.setenv("COOKIE_SECURE", "true")
+    environment.setenv("SWITCHYARD_LOOKUPS_JWT_SECRET", "the secret of an issuer that there is")
     for private in (True, False):
         assert prepare_demo(Settings(), private=private) == Settings()
 
@@ -66,7 +71,7 @@ async def test_what_is_registered(parts, tmp_path):
     assert {(row["cron_expression"], row["enabled"], row["default_storage_location_id"]) for row in fired} == {
         ("* * * * *", True, location["id"])
     }
-    audited = [row for row in await stored(parts, audit_log) if row["entity_type"] != "user"]
+    audited = [row for row in await stored(parts, audit_log) if row["entity_type"] not in {"user", "lookup"}]
     assert (len(audited), {row["actor_email"] for row in audited}) == (9, {EMAIL})
 
 
@@ -102,3 +107,27 @@ async def test_nothing_is_registered_without_an_admin(environment):
         assert await stored(parts, instruments) == []
     finally:
         await parts.close()
+
+
+async def test_lookups_of_the_demonstration(parts):
+    for _ in range(2):
+        greeting = await load_demo(parts, ADDRESS)
+    found = [lookup_of(row) for row in await parts.database.all(lookups.select().order_by(lookups.c.lookup_id))]
+    counts = {each.id: await parts.services.lookups.store.count(each) for each in found}
+    assert counts == {"countries.standard": 252, "ipgeo.standard": 2398, "macvendors": 5000}
+    assert "switchyard lookup-token standard --demo" in greeting
+
+
+async def test_the_token_that_is_told_reads_them(parts, tmp_path):
+    token = CliRunner().invoke(cli, ["lookup-token", TENANT, "--demo", "--data-dir", str(parts.settings.data_dir)])
+    principals = await parts.contexts.schemes.authenticate({"authorization": f"Bearer {token.stdout.strip()}"}, {})
+    principal = principals.of(LOOKUPS)
+    assert (principal.role, principal.grants) == (MEMBER, ((TENANT, frozenset({ACCESS, EDIT})),))
+
+
+def test_without_a_secret_there_are_no_tokens(tmp_path):
+    refused = CliRunner().invoke(cli, ["lookup-token", TENANT, "--data-dir", str(tmp_path)])
+    assert (refused.exit_code, refused.stderr) == (
+        1,
+        "switchyard: set SWITCHYARD_LOOKUPS_JWT_SECRET, with which the server checks tokens of lookups\n",
+    )

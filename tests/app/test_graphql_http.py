@@ -743,6 +743,7 @@ async def test_an_operation_has_its_time(hurried, monkeypatch, media):
     assert told(reply) == (504, media, refusal(LATE, "TIMEOUT"))
 
 
+@pytest.mark.slow
 async def test_so_has_finding_out_who_asks(hurried, monkeypatch):
     slow_store(hurried, monkeypatch)
     assert told(await post(hurried.user, {"query": ME})) == (504, JSON, refusal(LATE, "TIMEOUT"))

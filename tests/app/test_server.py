@@ -77,7 +77,7 @@ async def test_every_route_is_in_the_openapi_document(world):
 @pytest.mark.parametrize(
     ("path", "detail"),
     [
-        ("/openapi/nobody.json", "no dialect nobody: there are instruments"),
+        ("/openapi/nobody.json", "no dialect nobody: there are instruments, lookups"),
         ("/health/ready/", "Not Found"),
         ("/nothing", "Not Found"),
         ("/health/", "Not Found"),

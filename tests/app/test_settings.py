@@ -44,6 +44,7 @@ def test_every_setting_is_read_from_each_of_its_names(monkeypatch):
         "log_level": "warning",
         "log_format": "json",
         "metrics_token": "0123456789abcdef",
+        "lookups_jwt_secret": "0123456789abcdef0123456789abcdef",
         "traces": "http://127.0.0.1:4318",
         "encryption_key": KEY,
         "database_url": "sqlite+aiosqlite:///x.db",
@@ -63,6 +64,16 @@ def test_every_setting_is_read_from_each_of_its_names(monkeypatch):
             with monkeypatch.context() as patch:
                 patch.setenv(name, values.get(field, "77"))
                 assert Settings().model_fields_set == {field}, name
+
+
+@pytest.mark.parametrize("name", ["BCRYPT_ROUNDS", "PREFECT_API_URL", "RCLONE_BINARY", "DEFAULT_IDENTIFIER_TYPE"])
+def test_what_means_nothing_here_is_no_mistake(tmp_path, monkeypatch, name):
+    """Contract streamweave §13: an environment of the original service does as it is."""
+    monkeypatch.setenv(name, "77")
+    assert Settings().model_fields_set == set()
+    monkeypatch.delenv(name)
+    (tmp_path / ".env").write_text(f"{name}=77\n")
+    assert Settings().model_fields_set == set()
 
 
 @pytest.mark.parametrize(

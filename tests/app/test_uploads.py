@@ -474,6 +474,7 @@ async def test_a_disk_without_room(world, monkeypatch, caplog):
 # --- what becomes of the files -----------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 async def test_an_operation_that_takes_too_long(world):
     thinking = {"query": MEASURE, "variables": {"input": {"content": None, "seconds": 5}}}
     reply = await send(world.user, body(thinking, {"0": [AT]}, file()))

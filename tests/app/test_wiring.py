@@ -81,7 +81,7 @@ async def test_a_file_that_is_no_database(tmp_path):
 
 def test_checking_operations_reads_no_setting_and_opens_nothing(environment, tmp_path):
     environment.setenv("SECRET_KEY", "change-me")
-    assert len(check_operations().routes) == 94
+    assert len(check_operations().routes) == 111
     assert list(tmp_path.iterdir()) == []
 
 

@@ -126,3 +126,35 @@ def test_an_event_loop_is_not_held_for_ever():
     asyncio.run(run())
     gc.collect()
     assert first() is None
+
+
+async def test_what_makes_progress_may_take_longer():
+    ended = []
+
+    async def other() -> None:
+        async with InTime(SHORT):
+            await asyncio.sleep(60)
+
+    limit = InTime(5 * SHORT)
+    async with limit:
+        for _ in range(8):
+            await asyncio.sleep(SHORT)
+            limit.renew()
+        ended.append(True)
+    with pytest.raises(Timeout):
+        await other()
+    assert ended == [True]
+
+
+async def test_progress_that_ends_is_not_waited_for():
+    limit = InTime(3 * SHORT)
+
+    async def run() -> None:
+        async with limit:
+            limit.renew()
+            await asyncio.sleep(60)
+
+    with pytest.raises(Timeout):
+        await run()
+    limit.renew()
+    assert limit.over

@@ -7,8 +7,24 @@ from uuid import UUID
 import pytest
 
 from core.errors import Forbidden, Unauthenticated
-from core.identity import ANONYMOUS, INSTRUMENTS, Principal, Principals
-from core.policy import _RULES, ADMIN, USER, Verb, may, require, require_person
+from core.identity import ANONYMOUS, INSTRUMENTS, LOOKUPS, Principal, Principals
+from core.policy import (
+    _RULES,
+    ACCESS,
+    ADMIN,
+    EDIT,
+    GLOBAL_EDIT,
+    MEMBER,
+    SUPERUSER,
+    USER,
+    Verb,
+    may,
+    may_enter,
+    may_in,
+    readable_tenants,
+    require,
+    require_person,
+)
 from core.vocabulary import Access
 
 KEY = UUID(int=1)
@@ -136,3 +152,58 @@ def test_require_person():
         require_person(Principals([token(ADMIN, Access.WRITE)]))
     with pytest.raises(Forbidden, match="two people's"):
         require_person(Principals([principal(USER), Principal("replication", UUID(int=2), USER)]))
+
+
+# --- lookups: contract lmio-watcher §3 ---------------------------------------------------------------------------------
+
+
+def member(*grants: tuple[str, set[str]], role: str = MEMBER, access: Access | None = None) -> Principal:
+    given = tuple((tenant, frozenset(scopes)) for tenant, scopes in grants)
+    return Principal(LOOKUPS, KEY, role, access=access, grants=given, is_person=False)
+
+
+READING = {Verb.LIST, Verb.READ}
+
+
+@pytest.mark.parametrize("verb", Verb)
+@pytest.mark.parametrize("resource", ["lookup", "lookup item"])
+def test_a_tenant_says_who_reads_and_who_changes(verb, resource):
+    reader, editor = member(("a", {ACCESS}), ("b", set())), member(("a", {EDIT}))
+    assert may_in(reader, "a", verb, resource) == (verb in READING)
+    assert may_in(editor, "a", verb, resource) == (verb not in READING)
+    for tenant in ("b", "c", "*"):
+        assert not may_in(reader, tenant, verb, resource)
+    assert may_in(member(role=SUPERUSER), "anything", verb, resource, for_all=True)
+    assert not may_in(None, "a", verb, resource)
+    assert not may_in(reader, "a", verb, "instrument")
+
+
+def test_what_belongs_to_all_tenants_takes_both_rights_to_change():
+    for scopes, expected in (({EDIT}, False), ({GLOBAL_EDIT}, False), ({EDIT, GLOBAL_EDIT}, True)):
+        assert may_in(member(("a", scopes)), "a", Verb.UPDATE, "lookup", for_all=True) is expected
+    assert may_in(member(("a", {ACCESS})), "a", Verb.READ, "lookup", for_all=True)
+
+
+def test_rights_of_two_tenants_do_not_add_up():
+    principal = member(("a", {EDIT}), ("b", {GLOBAL_EDIT}))
+    assert not may_in(principal, "a", Verb.UPDATE, "lookup", for_all=True)
+
+
+def test_a_token_for_reading_edits_nothing_in_any_tenant():
+    superuser = member(role=SUPERUSER, access=Access.READ)
+    assert may_in(superuser, "a", Verb.READ, "lookup")
+    assert not may_in(superuser, "a", Verb.UPDATE, "lookup")
+
+
+def test_tenants_that_may_be_entered_and_read():
+    principal = member(("a", {ACCESS}), ("b", {EDIT}), ("c", set()))
+    assert [may_enter(principal, tenant) for tenant in "abcd"] == [True, True, True, False]
+    assert readable_tenants(principal) == ("a",)
+    assert may_enter(member(role=SUPERUSER), "d")
+
+
+def test_whoever_another_issuer_vouches_for_is_no_person_of_ours():
+    with pytest.raises(Forbidden, match="Sign in with your password"):
+        require_person(Principals([member(("a", {ACCESS}))]))
+    person = Principal(INSTRUMENTS, UUID(int=2), USER)
+    assert require_person(Principals([member(("a", {ACCESS})), person])) is person

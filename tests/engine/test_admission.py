@@ -1,9 +1,13 @@
 """What is refused before anything runs."""
 
 import pytest
+import strawberry
 from graphql import parse
 
+from core.context import Context
 from core.errors import InvalidInput
+from engine.admission import Admission
+from engine.declare import resolver
 from tests.engine.world import book, books, reference
 
 
@@ -110,3 +114,44 @@ async def test_what_was_refused_is_judged_again(world):
     first, second = [(await operation.execute(world.context(), {"n": 1000})).errors for _ in range(2)]
     assert first[0].message == second[0].message
     assert first[0] is not second[0]
+
+
+@strawberry.input
+class Place:
+    tenant: str
+    name: str | None = None
+
+
+@pytest.mark.parametrize(
+    ("text", "given", "asked"),
+    [
+        ('{ thing(tenant: "t", name: "n") }', {}, [{"tenant": "t", "name": "n"}]),
+        ("query ($t: String!, $n: String) { thing(tenant: $t, name: $n) }", {"t": "t"}, [{"tenant": "t"}]),
+        ("query ($t: String!, $n: String) { thing(tenant: $t, name: $n) }", {"t": "t", "n": None}, [{"tenant": "t", "name": None}]),
+        ("query ($t: String!) { thing(at: { tenant: $t, name: $n }) }", {"t": "t"}, [{"at": {"tenant": "t"}}]),
+        ('{ thing(tenant: "a") other: thing(tenant: "b") free }', {}, [{"tenant": "a"}, {"tenant": "b"}]),
+        ("{ free }", {}, []),
+    ],
+)  # fmt: skip
+async def test_what_an_operation_is_about(text, given, asked):
+    seen = []
+
+    async def about(_, arguments):
+        seen.append(arguments)
+
+    @strawberry.type
+    class Query:
+        @resolver("Something.", about=about)
+        def thing(self, tenant: str | None = None, name: str | None = None, at: Place | None = None) -> str:
+            return ""
+
+        @resolver("Something else.")
+        def free(self) -> str:
+            return ""
+
+    document = parse(text)
+    admission = Admission(
+        strawberry.Schema(Query)._schema, document, document.definitions[0], hide_suggestions=False, most_nodes=100
+    )
+    await admission.about(Context(sql=None), given)
+    assert seen == asked

@@ -141,6 +141,7 @@ def test_every_field_of_the_real_stored_types_is_read_level_by_level():
 
 def test_the_real_lists_lead_to_stored_types():
     built = schema.root.build_schema()._schema
+    of_other_stores = {"LookupItemConnection"}  # pages that a batch makes of what is reached through a stored type only
     for name, kind in built.type_map.items():
-        if name.endswith("Connection"):
+        if name.endswith("Connection") and name not in of_other_stores:
             assert stored_type(get_named_type(kind.fields["nodes"].type)) is not None, name

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import AsyncGenerator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from enum import StrEnum
 from functools import cache
@@ -23,10 +23,11 @@ from core.errors import Conflict, Forbidden, Unauthenticated
 from core.identity import Principal, Principals
 from engine.admission import Admission
 from engine.choices import choice, choices
-from engine.connection import Connection
+from engine.connection import Connection, page_of, slice_of
 from engine.constraints import Constraint, ConstraintDirective
 from engine.declare import (
     INCLUDE_DELETED,
+    Argument,
     Node,
     Viewer,
     ascending,
@@ -39,11 +40,14 @@ from engine.declare import (
     node_lookup,
     one,
     own_row,
+    pieces,
     resolver,
     stored,
     stream,
 )
 from engine.graph import Graph
+from engine.keyset import encode_cursor, fingerprint, read_cursor
+from engine.kinds import Asked
 from engine.operation import Operation, Outcome
 from engine.reference import Reference
 from engine.scalars import JSON, SCALARS, Long
@@ -199,6 +203,35 @@ class Person(Node):
     )
 
 
+@strawberry.type(description="A letter of a title.")
+class Letter:
+    sign: str = strawberry.field(description="The letter.")
+    place: int = strawberry.field(description="Where it stands.")
+
+
+async def letters(ctx: Context, rows: Sequence[Sequence[Any]], asked: Asked) -> list[Any]:
+    """A page for each title; titles with an X have none."""
+    ctx.services.asked.append(asked)
+    return [_letters(title or "", asked) for (title,) in rows]
+
+
+def _letters(title: str, asked: Asked) -> Any:
+    if "X" in title:
+        return Conflict("no letters")
+    beyond = asked.arguments.get("beyond") or ""
+    found = [Letter(sign=sign, place=place) for place, sign in enumerate(title) if sign > beyond]
+    wanted, mark = slice_of(asked.arguments, 50), fingerprint("letters", title, beyond)
+    if wanted.cursor is not None:
+        place = read_cursor(wanted.cursor, mark, [lambda value: isinstance(value, int)], wanted.cursor_argument)
+        wanted = replace(wanted, place=tuple(place))
+    read = found[::-1] if wanted.backward else found
+    if wanted.place is not None:
+        (at,) = wanted.place
+        read = [each for each in read if (each.place < at if wanted.backward else each.place > at)]
+    read = read[wanted.offset :][: wanted.size + 1]
+    return page_of(read, wanted, lambda letter: encode_cursor(mark, [letter.place]), len(found) if asked.total else None)
+
+
 @stored(books, visible=own_or_free)
 class Book(Node):
     """Something to read."""
@@ -224,6 +257,13 @@ class Book(Node):
     )
     popularity: int = batch(popularity, "How often it was lent.", needs=(books.c.title, books.c.pages))
     words: list[str] | None = batch(words, "Words of the title.", needs=(books.c.title,))
+    letters: Connection[Letter] | None = batch(
+        letters,
+        "Letters of the title, which no table holds.",
+        needs=(books.c.title,),
+        arguments={"beyond": (str | None, "Only letters behind this one.")},
+        largest_page=50,
+    )
 
 
 @stored(copies, visible=copies_of_visible_books, noun="Printed copy")
@@ -298,12 +338,22 @@ class RenamePayload:
     note: str = strawberry.field(description="A remark.", default="done")
 
 
+def with_card(_: Context, arguments: Mapping[str, Any]) -> None:
+    if arguments["card"] != "valid":
+        raise Forbidden("no card")
+
+
+CARD = {"card": Argument(str, None, None, "The card.")}
+BY_TITLE = ascending(books.c.title)
+
+
 @dataclass
 class Services:
     """What resolvers find, and what was done."""
 
     places: Any = field(default_factory=list)
     batches: list[int] = field(default_factory=list)
+    asked: list[Asked] = field(default_factory=list)
     log: list[str] = field(default_factory=list)
     database: Database | None = None
 
@@ -313,6 +363,9 @@ class Query:
     me: Person | None = own_row(HOUSE, "Whoever asks.", guard=signed_in)
     book: Book | None = lookup(UUID, "A book.", guard=signed_in)
     copy: Copy | None = lookup(int, "A copy.", guard=signed_in)
+    lent_copy: Copy | None = lookup(
+        int, "A copy, for readers with a card.", guard=signed_in, reach=with_card, beside={"card": (str, "The card.")}
+    )
     big_copy: Copy | None = lookup(Long, "A copy.", guard=signed_in)
     books: Connection[Book] = many(
         ascending(books.c.title),
@@ -324,6 +377,9 @@ class Query:
     )
     books_by_price: Connection[Book] = many(BY_PRICE, "Books, dearest first.", guard=signed_in)
     persons: Connection[Person] = many(ascending(people.c.name), "People.", guard=signed_in, choices=PERSON_CHOICES)
+    lent_books: Connection[Book] | None = many(
+        BY_TITLE, "Books, for readers with a card.", guard=signed_in, arguments=CARD, reach=with_card
+    )
     people: Connection[Person] = many(ascending(people.c.name), "People.", guard=librarian)
     node: Node | None = node_lookup("Anything.", guard=signed_in)
 
@@ -383,8 +439,22 @@ class Mutation:
         return "works"
 
 
+async def count_up(ctx: Context, arguments: Mapping[str, Any]) -> AsyncGenerator[int | None, None]:
+    """Breaks at 13; no number is 3."""
+    try:
+        for number in range(arguments["to"]):
+            if number == 13:
+                raise Conflict("unlucky")
+            yield None if number == 3 else number
+    finally:
+        ctx.services.log.append("counted")
+
+
 @strawberry.type(description="Streams.")
 class Subscription:
+    numbers: int = pieces(
+        count_up, "Numbers from 0 on.", guard=signed_in, arguments={"to": (int, "Up to this one, which is not among them.")}
+    )
     all_books: list[Book] = stream(ascending(books.c.title), "Every book.", guard=signed_in, arguments=BOOK_FILTERS, batch=3)
 
 

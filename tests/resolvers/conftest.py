@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -17,6 +18,8 @@ from core.secrets import Keyring, Secret
 from jobs.runner import NewRun
 from resolvers.attempts import AttemptBounds
 from resolvers.context import Letter, MailClaims, MailPurpose, RequestContext, Services
+from resolvers.lookups.services import LookupServices
+from storage.lookups.sql import SqlLookupStore
 from storage.sql.database import Database, Transaction
 from storage.sql.tables import audit_log, memberships, users
 
@@ -170,6 +173,7 @@ def context(
     tokens: NumberedTokens,
     letterbox: Letterbox,
     keyring: Keyring,
+    tmp_path: Path,
 ) -> Callable[..., RequestContext]:
     """Makes the context of a request from its principal."""
     services = Services(
@@ -184,6 +188,7 @@ def context(
         runner=runner,
         allowed_roots=(),
         downloads=PlainLinks(),
+        lookups=LookupServices(SqlLookupStore(database, lambda: clock().timestamp()), tmp_path),
     )
 
     def of(principal: Principal | None = None, address: str = "") -> RequestContext:

@@ -8,7 +8,15 @@ from uuid import UUID, uuid4
 
 import pytest
 import pytest_asyncio
-from graphql import get_named_type, is_enum_type, is_input_object_type, is_list_type, is_non_null_type, is_object_type
+from graphql import (
+    get_named_type,
+    is_composite_type,
+    is_enum_type,
+    is_input_object_type,
+    is_leaf_type,
+    is_list_type,
+    is_non_null_type,
+)
 from sqlalchemy import delete
 
 from core.policy import Verb
@@ -92,6 +100,8 @@ def literal(kind: Any) -> str:
         "Boolean": "false",
         "Int": "1",
         "ID": '"VXNlcjp4"',
+        "JSON": "{}",
+        "Upload": "$file",
     }.get(kind.name, '"x"')
 
 
@@ -99,7 +109,9 @@ def question(schema, root: str, name: str) -> str:
     field = schema.type_map[root].fields[name]
     given = [f"{name}: {literal(argument.type)}" for name, argument in field.args.items() if is_non_null_type(argument.type)]
     arguments = f"({', '.join(given)})" if given else ""
-    return f"{root.lower()} {{ {name}{arguments} {{ __typename }} }}"
+    variables = "($file: Upload!)" if "$file" in arguments else ""
+    selection = "" if is_leaf_type(get_named_type(field.type)) else " { __typename }"
+    return f"{root.lower()} {variables} {{ {name}{arguments}{selection} }}"
 
 
 async def codes(world, caller, query: str) -> set[str]:
@@ -116,6 +128,22 @@ async def codes(world, caller, query: str) -> set[str]:
     return set()
 
 
+LOOKUPS = {
+    "lookup",
+    "lookups",
+    "lookupCsv",
+    "createLookup",
+    "updateLookup",
+    "deleteLookup",
+    "clearLookup",
+    "writeLookupItem",
+    "updateLookupItem",
+    "deleteLookupItem",
+    "uploadLookup",
+}
+"""Fields of another domain: whoever signs in to instruments is nobody there (contract lmio-watcher §3)."""
+
+
 @pytest.mark.parametrize("root", ["Query", "Mutation", "Subscription"])
 async def test_the_guards_of_every_root_field(world, root):
     schema = world.parts.graph.schema
@@ -126,10 +154,23 @@ async def test_the_guards_of_every_root_field(world, root):
     assert found == {
         name: [
             set() if name in ANYBODY else {"UNAUTHENTICATED"},
-            set() if name in MEMBERS else {"FORBIDDEN"},
-            set(),
+            {"UNAUTHENTICATED"} if name in LOOKUPS else set() if name in MEMBERS else {"FORBIDDEN"},
+            {"UNAUTHENTICATED"} if name in LOOKUPS else set(),
         ]
         for name in found
+    }
+
+
+@pytest.mark.parametrize("root", ["Query", "Mutation", "Subscription"])
+async def test_members_of_lookups_pass_its_guards_and_no_others(world, root):
+    """What they may do in which tenant is asked with the tenant: in `test_lookups`."""
+    schema, caller = world.parts.graph.schema, world.bearer({})
+    names = list(schema.type_map[root].fields)
+    found = {name: await codes(world, caller, question(schema, root, name)) for name in names}
+    of_everybody = LOOKUPS | ANYBODY | {"node", "changes"}
+    persons = {"personalTokens", "createPersonalToken", "revokePersonalToken"}
+    assert found == {
+        name: set() if name in of_everybody else {"FORBIDDEN"} if name in persons else {"UNAUTHENTICATED"} for name in names
     }
 
 
@@ -138,12 +179,12 @@ async def test_guards_are_asked_by_execution_too(world):
     schema = world.parts.graph.schema
     for root in ("Query", "Mutation"):
         for name in schema.type_map[root].fields:
-            if name in ANYBODY:
-                continue
             query = question(schema, root, name)
+            if name in ANYBODY or "$file" in query:  # with a file: in `test_lookups`
+                continue
             (error,) = (await world.anonymous.ask(query))["errors"]
             assert (error["extensions"]["code"], error["path"]) == ("UNAUTHENTICATED", [name])
-            if name not in MEMBERS:
+            if name not in MEMBERS | LOOKUPS:
                 (error,) = (await world.user.ask(query))["errors"]
                 assert (error["extensions"]["code"], error["path"]) == ("FORBIDDEN", [name])
 
@@ -380,7 +421,7 @@ async def test_every_edge_is_looked_at_here(world):
         for kind in schema.type_map.values()
         if stored_type(kind) is not None and kind.name not in for_admins
         for name, field in kind.fields.items()
-        if is_object_type(get_named_type(field.type))
+        if is_composite_type(get_named_type(field.type))
     }
     assert edges == {
         "FileRecord.owner",
@@ -396,6 +437,18 @@ async def test_every_edge_is_looked_at_here(world):
         "Transfer.storageLocation",
         "User.groups",
         "User.projects",
+        # in `test_lookups`
+        "Lookup.fields",
+        "Lookup.item",
+        "Lookup.items",
+        "Lookup.keys",
+        "Lookup.match",
+        "Lookup.stats",
+        # in `tests/contract/instruments/test_finding.py`
+        "FileRecord.consumedBy",
+        "FileRecord.downstream",
+        "FileRecord.producedBy",
+        "FileRecord.upstream",
         # in `test_sharing`
         "FileRecord.grants",
         "Group.grants",

@@ -168,6 +168,7 @@ async def test_a_cancelled_read_ends_and_gives_its_connection_back(database):
         assert await database.fetch("SELECT 1", []) == [(1,)]
 
 
+@pytest.mark.slow
 async def test_a_cancelled_change_lets_go_of_the_store_at_once(database, other):
     """At whatever moment it was cancelled, and although somebody still looks at how it ended."""
     endings = []

@@ -1,0 +1,1 @@
+"""The lookups domain: lookups of tenants, and their items (contract lmio-watcher)."""
