@@ -150,7 +150,10 @@ def _extracted(element: json_integer, compiler: SQLCompiler, **options: Any) -> 
 @compiles(json_integer, "postgresql")
 def _cast(element: json_integer, compiler: SQLCompiler, **options: Any) -> str:
     column, key = (compiler.process(each, **options) for each in element.clauses)
-    return f"CAST({column} ->> {key} AS BIGINT)"
+    number = f"CAST({column} ->> {key} AS NUMERIC)"
+    whole = f"CASE WHEN abs({number}) < 9e18 THEN CAST({number} AS BIGINT) END"
+    readable = f"position('\\u' in CAST({column} AS TEXT)) = 0"  # PostgreSQL keeps escapes that it cannot read
+    return f"CASE WHEN {readable} THEN CASE WHEN json_typeof({column} -> {key}) = 'number' THEN {whole} END END"
 
 
 class EnumColumn(TypeDecorator[enum.Enum]):

@@ -174,6 +174,13 @@ def debugging_port(profile: Path) -> str:
     raise AssertionError("Chromium did not start")
 
 
+LEFT = "Inspected target navigated or closed"
+
+
+class LeftError(Exception):
+    """The page was left while it was asked."""
+
+
 class Tab:
     """One page and its workers, by the DevTools protocol."""
 
@@ -189,6 +196,8 @@ class Tab:
         while True:
             message = json.loads(self._socket.recv(timeout=PATIENCE))
             if message.get("id") == number and "sessionId" not in message:
+                if message.get("error", {}).get("message") == LEFT:
+                    raise LeftError
                 assert "error" not in message, message
                 return message["result"]
             self._note(message)
@@ -204,9 +213,15 @@ class Tab:
 
     def until(self, condition: str) -> None:
         end = time.monotonic() + PATIENCE
-        while not self.run(f"Boolean({condition})"):
+        while not self._holds(condition):
             assert time.monotonic() < end, f"never true: {condition}; complaints: {self.complaints}"
             time.sleep(0.1)
+
+    def _holds(self, condition: str) -> bool:
+        try:
+            return bool(self.run(f"Boolean({condition})"))
+        except LeftError:  # it was asked of the page before
+            return False
 
     def click(self, selector: str) -> None:
         self.until(f"document.querySelector('{selector}')")

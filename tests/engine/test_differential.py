@@ -68,7 +68,7 @@ class Tally:
     def holds(self) -> None:
         assert self.run == DATABASES_OF_A_SLICE * PER_DATABASE
         assert self.invalid < self.run
-        assert self.run / 20 < self.with_errors < self.run * 0.8
+        assert self.run / 20 < self.with_errors < self.run * 0.85  # the world of the tests refuses much, on purpose
         assert self.excused < self.run / 2
         assert self.objects > self.run / 2
 
