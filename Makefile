@@ -35,14 +35,14 @@ serve: install ## serve your own data
 test: install ## all tests, the slow ones too
 	$(PYTHON) -m pytest -q -n auto
 
-# Types, schema and operations are looked at while the tests run, and told after them.
+# Types, schema and operations are looked at while the tests run, and told after them. Many tests wait: hence four at a time.
 check: $(VENV)/installed ## format, lint, types, layers, schema, operations, fast tests (not the contract tests)
 	@$(VENV)/bin/ruff format --check --quiet . || { echo 'run: $(VENV)/bin/ruff format .'; exit 1; }
 	@$(VENV)/bin/ruff check --quiet .
 	@$(VENV)/bin/lint-imports > /dev/null || $(VENV)/bin/lint-imports
 	@told=$$(mktemp); scratch=$$(scripts/scratch); trap "rm -rf $$told $$scratch" EXIT; \
 	{ $(VENV)/bin/mypy && $(VENV)/bin/switchyard schema --check && $(VENV)/bin/switchyard check; } > $$told 2>&1 & \
-	$(PYTHON) -m pytest -q -m 'not slow and not browser' -x -n 2 --ignore=tests/contract --basetemp=$$scratch; tests=$$?; \
+	$(PYTHON) -m pytest -q -m 'not slow and not browser' -x -n 4 --ignore=tests/contract --basetemp=$$scratch; tests=$$?; \
 	wait $$!; others=$$?; cat $$told; exit $$((tests | others))
 
 bench: $(VENV)/installed ## measure, as ratios in one run
