@@ -30,8 +30,8 @@ _SHOWN = [_I[name] for name in COLUMNS]
 
 
 def wanted(values: Sequence[Any]) -> str:
-    """The parameter."""
-    return orjson.dumps(values).decode()
+    """The parameter. Without text that has a U+0000: no item can have it, and PostgreSQL refuses to look for it."""
+    return orjson.dumps([value for value in values if not (isinstance(value, str) and "\0" in value)]).decode()
 
 
 def _listed(dialect: Dialect, values: Sequence[Any] | None = None) -> FromClause:

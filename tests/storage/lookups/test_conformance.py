@@ -120,6 +120,16 @@ async def test_items_come_in_the_order_of_their_ids_asked(stores):
     assert await stores.store.get(lookup, []) == []
 
 
+async def test_an_id_that_nothing_can_have_is_not_found_in_any_plan(stores):
+    lookup = await stores.declare()
+    await stores.store.write(lookup, [stores.change_of(lookup, f"{at:04}") for at in range(1_000)])
+    for ask in (["a\0b"], ["a\0b", "0007"], ["0007", "\0"]):
+        found = await stores.store.get(lookup, ask)
+        assert [item and item.id for item in found] == [each if each == "0007" else None for each in ask]
+    with pytest.raises(NotFound):
+        await stores.store.delete(lookup, "a\0b")
+
+
 async def test_a_second_write_merges(stores):
     lookup = await stores.declare(fields={"a": {}, "b": {}, "c": {}})
     await stores.put(lookup, "x", fields={"a": "1", "b": "2"}, _exp=NOON + 60)
