@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import logging
-import shutil
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass, field
-from inspect import iscoroutinefunction
 from pathlib import Path
 from typing import Any
 from uuid import UUID, uuid4
 
 import httpx
+import hypothesis
 import pytest
 import pytest_asyncio
 from starlette.types import ASGIApp
@@ -28,22 +27,18 @@ from core.secrets import Secret
 from storage.sql.database import Database
 from storage.sql.opening import open_database
 from storage.sql.tables import memberships, users
+from tests.effort import EFFORT
 from tests.postgres import BOTH, cloned, drop_template
-from tests.sharing import empty_database, start
+from tests.sharing import copied, copy_again, empty_database, start
 
-ONE_LOOP = tuple(Path(__file__).parent / folder for folder in ("app", "schema"))
 PASSWORD = "correct horse"
 UNHURRIED = {"SWITCHYARD_RATE": 10**6, "SWITCHYARD_RATE_PER_ADDRESS": 10**6}
 """Tests are faster than clients."""
 LOOKUPS_SECRET = "of the issuer of tokens for lookups"
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Tests that share the world share its event loop."""
-    for item in items:
-        shares = {"world", "assembled"} & set(getattr(item, "fixturenames", ()))
-        if shares and item.path.parent in ONE_LOOP and iscoroutinefunction(getattr(item, "function", None)):
-            item.add_marker(pytest.mark.asyncio(loop_scope="session"), append=False)
+hypothesis.settings.register_profile("effort", hypothesis.settings(), max_examples=max(10, round(100 * EFFORT)))
+hypothesis.settings.load_profile("effort")
 
 
 def pytest_collection_finish() -> None:
@@ -134,7 +129,7 @@ def assembled(tmp_path: Path) -> Callable[..., AbstractAsyncContextManager[World
     return lambda **settings: _assembled(tmp_path / "data", **settings)
 
 
-@pytest_asyncio.fixture(scope="session", loop_scope="session")
+@pytest_asyncio.fixture(scope="session")
 async def world(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[World]:
     """One world for the tests that leave it as they found it, or do not mind what others left."""
     async with _assembled(tmp_path_factory.mktemp("world")) as world:
@@ -149,18 +144,33 @@ def migrated(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
+@pytest_asyncio.fixture(scope="session")
+async def _shared(migrated: Path, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Database]:
+    async with copied(migrated, tmp_path_factory.mktemp("shared")) as database:
+        yield database
+
+
 @pytest.fixture(params=BOTH)
-def database_url(request: pytest.FixtureRequest, migrated: Path, tmp_path: Path) -> Iterator[str]:
-    """A fresh, migrated database of each kind."""
-    if request.param == "sqlite":
-        yield f"sqlite+aiosqlite:///{shutil.copy(migrated, tmp_path / 'switchyard.db')}"
+def database_kind(request: pytest.FixtureRequest) -> str:
+    return str(request.param)
+
+
+@pytest.fixture
+def database_url(database_kind: str, migrated: Path, _shared: Database) -> Iterator[str]:
+    """An empty, migrated database of each kind."""
+    if database_kind == "sqlite":
+        copy_again(migrated, _shared)
+        yield str(_shared.engine.url)
         return
     with cloned() as url:
         yield url
 
 
 @pytest.fixture
-async def database(database_url: str) -> AsyncIterator[Database]:
+async def database(database_kind: str, database_url: str, _shared: Database) -> AsyncIterator[Database]:
+    if database_kind == "sqlite":
+        yield _shared
+        return
     database = await open_database(database_url)
     yield database
     await database.close()

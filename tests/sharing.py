@@ -1,13 +1,16 @@
 """What the applications of one process share in tests: it never changes once it is there, and is most of what a start takes.
 
 Each application still has its own stores, settings, services and router. A start with nothing shared is what `app/test_wiring.py`
-and the tests of real processes see.
+and the tests of real processes see. Tests without an application share one open SQLite database, which is emptied before each.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+import shutil
+import sqlite3
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager, closing
 from functools import cache
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -28,7 +31,10 @@ from engine.graph import Graph
 from rest_compat import loader
 from rest_compat.dialect import Dialect
 from rest_compat.endpoint import Endpoint
+from rest_compat.openapi import document
+from rest_compat.routes import Route
 from schema.root import build_schema
+from storage.sql.database import Database
 from storage.sql.migrate import migrate
 from storage.sql.opening import open_database
 
@@ -45,6 +51,7 @@ async def start(settings: Settings, clock: Clock = utc_now) -> tuple[Parts, ASGI
         patch.setattr("app.wiring.HashedPasswords", lambda **options: HashedPasswords(CHEAP, **options))
         patch.setattr("app.wiring.build_schema", lambda: schema_for(backend))
         patch.setattr("rest_compat.shim.load", load_once)
+        patch.setattr("rest_compat.shim.document", _document)
         patch.setattr("app.server.sdl_of", _sdl_of)
         patch.setattr("app.server.introspection_of", _introspection_of)
         parts = await assemble(settings, clock)
@@ -73,6 +80,20 @@ async def _migrate(url: str) -> None:
     await database.close()
 
 
+@asynccontextmanager
+async def copied(template: Path, folder: Path) -> AsyncIterator[Database]:
+    """An open copy of an SQLite database."""
+    database = await open_database(f"sqlite+aiosqlite:///{shutil.copy(template, folder / 'switchyard.db')}")
+    yield database
+    await database.close()
+
+
+def copy_again(template: Path, database: Database) -> None:
+    """Whatever was written into the copy: opening another, and composing its statements, would take far longer."""
+    with closing(sqlite3.connect(template)) as source, closing(sqlite3.connect(str(database.engine.url.database))) as target:
+        source.backup(target)
+
+
 @cache
 def schema_for(backend: str) -> strawberry.Schema:
     """One for each: a graph gives its fields resolvers for its database."""
@@ -80,6 +101,17 @@ def schema_for(backend: str) -> strawberry.Schema:
 
 
 _sdl_of, _introspection_of = cache(sdl_of), cache(introspection_of)
+
+_documents: dict[Any, dict[str, Any]] = {}
+
+
+def _document(routes: Sequence[Route], title: str, version: str) -> dict[str, Any]:
+    """Once for the endpoints that were loaded once."""
+    key = (*(id(route.main) for route in routes), title, version)
+    if key not in _documents:
+        _documents[key] = document(routes, title, version)
+    return _documents[key]
+
 
 _loaded: dict[Any, tuple[Endpoint, ...]] = {}
 

@@ -13,6 +13,7 @@ import time
 from collections.abc import Callable, Iterable
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import cache
 from typing import Any, Self
 from urllib.parse import quote, unquote, urlsplit
 
@@ -70,10 +71,9 @@ class Caller:
         ]
         if target.authorization is not None:
             headers.append((b"Authorization", target.authorization))
-        if self._pool is None:  # most harvests make none: reading the certificates takes a while
+        if self._pool is None:  # most harvests make none
             backend = _Backend(self._access, self._remaining)
-            context = ssl.create_default_context()
-            self._pool = httpcore.ConnectionPool(ssl_context=context, keepalive_expiry=2.0, network_backend=backend)
+            self._pool = httpcore.ConnectionPool(ssl_context=_trusted(), keepalive_expiry=2.0, network_backend=backend)
         try:
             with self._pool.stream("POST", target.url, headers=headers, content=body) as reply:
                 return _body(target.host, reply)
@@ -93,6 +93,12 @@ class Caller:
         if left <= 0:
             raise httpcore.ReadTimeout
         return left
+
+
+@cache
+def _trusted() -> ssl.SSLContext:
+    """Whom the machine trusts. Reading the certificates takes longer than most calls."""
+    return ssl.create_default_context()
 
 
 def _host_header(url: httpcore.URL) -> bytes:

@@ -6,7 +6,8 @@ import asyncio
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import ColumnElement, Text, bindparam, cast, delete, exists, func, insert, select, update
+from sqlalchemy import ColumnElement, Select, Text, bindparam, cast, delete, exists, func, insert, select, update
+from sqlalchemy.engine import Dialect
 
 from core.clock import utc_now
 from core.errors import Conflict, NotFound
@@ -52,14 +53,11 @@ class SqlLookupStore:
     def __init__(self, database: Database, now: Callable[[], float] = lambda: utc_now().timestamp()) -> None:
         self._database, self._now = database, now
         self._statements, self._trigrams = Statements(database.dialect), Trigrams(database.dialect.name)
-        self._by_id, self._by_key, self._by_address = (
-            Statement(compose(database.dialect), database.dialect, "lookup_items") for compose in (by_id, by_key, by_address)
-        )
 
     # --- reading ---------------------------------------------------------------------------------------------------------
 
     async def get(self, lookup: Lookup, ids: Sequence[str]) -> list[Item | None]:
-        found = {row[0]: row for row in await self._fetch(lookup, self._by_id, list(dict.fromkeys(ids)))}
+        found = {row[0]: row for row in await self._fetch(lookup, by_id, list(dict.fromkeys(ids)))}
         rows = Rows(lookup)
         return [rows.item(found[item_id]) if item_id in found else None for item_id in ids]
 
@@ -67,7 +65,7 @@ class SqlLookupStore:
         if lookup.declaration.has_ranges:
             return await self._find_ranges(lookup, [str(address) for (address,) in keys])
         ids, rows = [id_of(lookup.declaration, key) for key in keys], Rows(lookup)
-        found = {row[-1]: row for row in await self._fetch(lookup, self._by_key, list(dict.fromkeys(ids)))}
+        found = {row[-1]: row for row in await self._fetch(lookup, by_key, list(dict.fromkeys(ids)))}
         return [rows.item(found[key_id][:-1]) if key_id in found else None for key_id in ids]
 
     async def _find_ranges(self, lookup: Lookup, addresses: Sequence[str]) -> list[Item | None]:
@@ -78,7 +76,7 @@ class SqlLookupStore:
         for begin in range(0, len(values), ADDRESSES):
             some = values[begin : begin + ADDRESSES]
             probes = [(value, node) for value in some for node in path(numbers[value], BITS[kind])]
-            for row in await self._fetch(lookup, self._by_address, probes):
+            for row in await self._fetch(lookup, by_address, probes):
                 found[row[-1]] = rows.item(row[:-1])
         return [found.get(str(sortable(address))) for address in addresses]
 
@@ -225,9 +223,10 @@ class SqlLookupStore:
     async def _ask(self, question: Asked, **more: object) -> list[Row]:
         return await self._statements.of(question.shape).fetch(self._database, **question.values, **more)
 
-    async def _fetch(self, lookup: Lookup, statement: Statement, values: Sequence[Any]) -> list[Row]:
+    async def _fetch(self, lookup: Lookup, composed: Callable[[Dialect], Select[Any]], values: Sequence[Any]) -> list[Row]:
         if not values:
             return []
+        statement = self._statements.finding(composed)
         return await statement.fetch(self._database, lookup=lookup.key, now=stored_time(self._now()), wanted=wanted(values))
 
     async def _hold(self, transaction: Transaction, lookup: Lookup) -> int:

@@ -5,8 +5,8 @@ Names of fields are nowhere in it: a field is a place in an array.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from functools import lru_cache
+from collections.abc import Callable, Sequence
+from functools import cache, lru_cache
 from typing import Any, Literal, NamedTuple
 
 from sqlalchemy import (
@@ -95,9 +95,13 @@ class Statements:
     def __init__(self, dialect: Dialect) -> None:
         self.dialect = dialect
         self.of = lru_cache(MOST_STATEMENTS)(self._of)
+        self.finding = cache(self._finding)
 
     def _of(self, shape: Shape) -> Statement:
         return Statement(compose(shape, self.dialect), self.dialect, "lookup_items")
+
+    def _finding(self, composed: Callable[[Dialect], Select[Any]]) -> Statement:
+        return Statement(composed(self.dialect), self.dialect, "lookup_items")
 
 
 # --- what is asked -----------------------------------------------------------------------------------------------------

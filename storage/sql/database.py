@@ -10,6 +10,7 @@ import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager, nullcontext
 from datetime import datetime
+from types import MappingProxyType
 from typing import Any
 from uuid import UUID
 
@@ -98,6 +99,9 @@ class Database(abc.ABC):
     failures: tuple[type[Exception], ...] = ()
     """What the driver raises and SQLAlchemy does not translate."""
 
+    reads: Mapping[str, Any] = MappingProxyType({"isolation_level": "AUTOCOMMIT"})
+    """Options of a connection that only reads, each statement by itself."""
+
     def __init__(self, engine: AsyncEngine) -> None:
         self.engine = engine
 
@@ -148,7 +152,7 @@ class Database(abc.ABC):
     @asynccontextmanager
     async def _reading(self) -> AsyncIterator[Transaction]:
         async with self._connected("the database does not answer") as connection:
-            yield Transaction(await connection.execution_options(isolation_level="AUTOCOMMIT"))
+            yield Transaction(await connection.execution_options(**self.reads))
 
     @asynccontextmanager
     async def _connected(self, complaint: str) -> AsyncIterator[AsyncConnection]:

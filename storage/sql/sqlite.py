@@ -6,13 +6,12 @@ import asyncio
 import contextlib
 import os
 import sqlite3
-from collections.abc import AsyncGenerator, Callable, Coroutine, Sequence
+from collections.abc import AsyncGenerator, Coroutine, Sequence
 from contextlib import AbstractAsyncContextManager
-from functools import partial
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
-import aiosqlite
 from sqlalchemy import event, make_url
 from sqlalchemy.exc import OperationalError
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
@@ -20,6 +19,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 from core.errors import Unavailable
 from core.sql import Row
 from storage.sql.database import Database, WriteTurn
+from storage.sql.sqlite_connection import Connection
 
 READERS = 4
 """Reading connections: each is a thread, and reads of one request run one after another."""
@@ -35,16 +35,24 @@ _PRAGMAS = (
 )
 
 
+_READS = "reads"
+"""An option of connections that begin no transaction. Turning the driver's own mode on and off would be five more errands."""
+
+
 class SqliteDatabase(Database):
     """One file. Readers never wait for the writer."""
 
-    def __init__(self, engine: AsyncEngine, readers: Sequence[aiosqlite.Connection]) -> None:
+    reads = MappingProxyType({_READS: True})
+
+    def __init__(self, engine: AsyncEngine, path: str) -> None:
         super().__init__(engine)
-        self._readers = tuple(readers)
-        self._idle: asyncio.LifoQueue[aiosqlite.Connection] = asyncio.LifoQueue()
-        for reader in readers:
-            self._idle.put_nowait(reader)
+        self._path = path
+        self._readers: list[Connection] = []
+        self._idle: asyncio.LifoQueue[Connection | None] = asyncio.LifoQueue()  # None: one that is not open yet
+        for _ in range(READERS):
+            self._idle.put_nowait(None)
         self._turn = WriteTurn()
+        self._closed = False
 
     @classmethod
     async def open(cls, url: str) -> SqliteDatabase:
@@ -57,14 +65,14 @@ class SqliteDatabase(Database):
             pool_size=2,
             max_overflow=4,
             hide_parameters=True,  # errors are logged
-            connect_args={"async_creator_fn": _Interruptible.connect},
+            connect_args={"async_creator_fn": Connection.connect},
         )
         event.listen(engine.sync_engine, "connect", _prepare_connection)
         event.listen(engine.sync_engine, "begin", _begin_immediate)
         try:
             await asyncio.to_thread(_create, Path(path))
             await _turn_on(engine)
-            return cls(engine, [await _open_reader(path) for _ in range(READERS)])
+            return cls(engine, path)
         except Exception as error:
             await engine.dispose()
             raise Unavailable(f"the database {path} cannot be opened: {getattr(error, 'orig', error)}") from error
@@ -72,6 +80,11 @@ class SqliteDatabase(Database):
     async def fetch(self, text: str, values: Sequence[object]) -> list[Row]:
         reader = await self._idle.get()
         try:
+            if self._closed:
+                raise Unavailable("the database is closed")
+            if reader is None:
+                reader = await _whole(_open_reader(self._path))
+                self._readers.append(reader)
             return await reader.execute_fetchall(text, values)  # type: ignore[return-value]  # declared as an iterable
         except sqlite3.DatabaseError as error:
             raise Unavailable("the database does not answer") from error
@@ -80,10 +93,8 @@ class SqliteDatabase(Database):
 
     async def wakes(self) -> AsyncGenerator[None, None]:
         known: object = None
-        path = self.engine.url.database
-        assert path is not None, "the database is a file"
         try:
-            reader = await _whole(_open_reader(path))
+            reader = await _whole(_open_reader(self._path))
             try:
                 while True:
                     found = await reader.execute_fetchall("PRAGMA data_version")  # another one after each commit of others
@@ -97,62 +108,17 @@ class SqliteDatabase(Database):
             raise Unavailable("the database does not answer") from error
 
     def _reading_now(self) -> int:
-        return len(self._readers) - self._idle.qsize()
+        return READERS - self._idle.qsize()
 
     def _write_turn(self) -> AbstractAsyncContextManager[Any]:
         return self._turn
 
     async def close(self) -> None:
+        self._closed = True
         for reader in self._readers:
-            with contextlib.suppress(ValueError, sqlite3.Error):
+            with contextlib.suppress(sqlite3.Error):
                 await reader.close()
         await self.engine.dispose()
-
-
-class _Call:
-    """What a connection's thread is asked to do, and need not when nobody waits for it any more."""
-
-    def __init__(self, function: Callable[[], Any]) -> None:
-        self._function = function
-        self.running = self.dropped = False
-
-    def __call__(self) -> Any:
-        self.running = True  # before it looks: whoever drops it sees that it runs, or it sees that it was dropped
-        try:
-            return None if self.dropped else self._function()
-        finally:
-            self.running = False
-
-
-class _Interruptible(aiosqlite.Connection):
-    """Ends the statement that is cancelled: its thread would go on for nobody, and whoever comes next would wait for it."""
-
-    @classmethod
-    def connect(cls, path: str, **options: Any) -> _Interruptible:
-        """To be awaited, like what `aiosqlite.connect` returns."""
-        connection = cls(partial(sqlite3.connect, path, factory=_LettingGo, **options), iter_chunk_size=64)
-        connection._thread.daemon = True  # as SQLAlchemy has it
-        return connection
-
-    async def _execute(self, fn: Any, *args: Any, **kwargs: Any) -> Any:
-        call = _Call(partial(fn, *args, **kwargs))
-        try:
-            return await super()._execute(call)  # type: ignore[no-untyped-call]  # through which all of them go
-        except asyncio.CancelledError:
-            call.dropped = True
-            while call.running:  # an interrupt is lost on a statement that has not quite begun
-                await self.interrupt()
-                await asyncio.sleep(0.001)
-            raise
-
-
-class _LettingGo(sqlite3.Connection):
-    """Ends its transaction when it is closed: SQLite keeps that, and its locks, for as long as any cursor of it is left."""
-
-    def close(self) -> None:
-        with contextlib.suppress(sqlite3.Error):  # closing ends what a broken store does not
-            self.rollback()
-        super().close()
 
 
 def _create(path: Path) -> None:
@@ -167,7 +133,7 @@ async def _turn_on(engine: AsyncEngine) -> None:
     for wait in (0.05, 0.1, 0.2, 0.4, 0.8, 1.6, 3.2, None):
         try:
             async with engine.connect() as connection:
-                await connection.execution_options(isolation_level="AUTOCOMMIT")
+                await connection.execution_options(**SqliteDatabase.reads)
         except OperationalError as error:
             if wait is None or "locked" not in str(error.orig):
                 raise
@@ -176,7 +142,7 @@ async def _turn_on(engine: AsyncEngine) -> None:
             return
 
 
-async def _whole(opening: Coroutine[Any, Any, aiosqlite.Connection]) -> aiosqlite.Connection:
+async def _whole(opening: Coroutine[Any, Any, Connection]) -> Connection:
     """Cancelled while it is being opened, a connection would be left to its thread."""
     task = asyncio.ensure_future(opening)
     try:
@@ -186,8 +152,9 @@ async def _whole(opening: Coroutine[Any, Any, aiosqlite.Connection]) -> aiosqlit
         raise
 
 
-async def _open_reader(path: str) -> aiosqlite.Connection:
-    reader = await _Interruptible.connect(path, isolation_level=None, cached_statements=512)
+async def _open_reader(path: str) -> Connection:
+    reader = Connection.connect(path, isolation_level=None, cached_statements=512)
+    await reader
     await reader.executescript("; ".join((*_PRAGMAS, "PRAGMA query_only = ON")))
     return reader
 
@@ -202,5 +169,5 @@ def _prepare_connection(connection: Any, _: Any) -> None:
 
 
 def _begin_immediate(connection: Any) -> None:
-    if connection.get_execution_options().get("isolation_level") != "AUTOCOMMIT":
+    if _READS not in connection.get_execution_options():
         connection.exec_driver_sql("BEGIN IMMEDIATE")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import shutil
 import threading
 from collections import Counter
 from datetime import UTC, datetime
@@ -21,18 +20,9 @@ from app.tokens import SignedTokens
 from core.errors import Unavailable
 from core.identity import INSTRUMENTS, Principal
 from core.secrets import Secret
-from storage.sql.opening import open_database
 from storage.sql.tables import audit_log, memberships, users
 
 NOW = datetime(2026, 11, 21, 12, 0, tzinfo=UTC)
-
-
-@pytest.fixture
-async def database(migrated, tmp_path):
-    shutil.copy(migrated, tmp_path / "switchyard.db")
-    database = await open_database(f"sqlite+aiosqlite:///{tmp_path / 'switchyard.db'}")
-    yield database
-    await database.close()
 
 
 @pytest.fixture

@@ -105,6 +105,7 @@ async def test_introspection_as_a_document(world):
     assert told["data"]["__schema"]["queryType"]["name"] == "Query"
 
 
+@pytest.mark.slow
 async def test_where_introspection_is_off_there_is_no_document(assembled):
     async with assembled(SWITCHYARD_PROFILE="production") as world:
         assert (await get(world.anonymous, "/schema.json")).status_code == 404

@@ -417,6 +417,7 @@ def test_nothing_is_changed(folder, tmp_path):
     assert sorted(path for path in tmp_path.rglob("*") if not path.name.startswith("switchyard.db-")) == before
 
 
+@pytest.mark.slow
 def test_while_somebody_writes(folder):
     """The server may be running."""
 

@@ -409,6 +409,7 @@ async def test_no_document_breaks_the_server(world, query):
     assert "INTERNAL" not in {error["extensions"]["code"] for error in body.get("errors", ())}
 
 
+@pytest.mark.slow
 async def test_limits_are_settings(assembled):
     settings = {"CHARACTERS": 100, "TOKENS": 20, "DEPTH": 2, "ALIASES": 1}
     async with assembled(**{f"SWITCHYARD_DOCUMENT_{name}": value for name, value in settings.items()}) as world:
@@ -423,6 +424,7 @@ async def test_limits_are_settings(assembled):
         assert await world.user.ask(ME) == BOB
 
 
+@pytest.mark.slow
 async def test_the_largest_introspection_query_is_answered(world):
     query = get_introspection_query(
         descriptions=True,
@@ -705,6 +707,7 @@ async def test_the_explorer_is_far_below_the_budget(world):
     assert answer["extensions"]["cost"]["nodes"] < 50_000 / 5
 
 
+@pytest.mark.slow
 async def test_the_budget_is_a_setting(assembled):
     async with assembled(SWITCHYARD_NODE_BUDGET=10) as world:
         assert "errors" not in await world.user.ask("{ files(first: 9) { nodes { id } } }")
@@ -736,6 +739,7 @@ def slow_store(world, monkeypatch, *, reads: int = 0) -> None:
     monkeypatch.setattr(world.parts.database, "fetch", slow)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("media", [JSON, GRAPHQL_JSON])
 async def test_an_operation_has_its_time(hurried, monkeypatch, media):
     slow_store(hurried, monkeypatch, reads=1)  # who asks is found out
@@ -751,6 +755,7 @@ async def test_so_has_finding_out_who_asks(hurried, monkeypatch):
     assert (reply.status_code, reply.json()) == (504, {"detail": LATE})
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("path", ["/api/instruments", "/api/files", "/api/files?limit=3"])
 async def test_so_has_a_rest_call(hurried, monkeypatch, path):
     slow_store(hurried, monkeypatch, reads=1)
@@ -797,6 +802,7 @@ async def test_a_statement_that_ran_out_of_time_is_ended(hurried_store, monkeypa
             assert told(await post(hurried_store.user, {"query": ME})) == (200, JSON, BOB)
 
 
+@pytest.mark.slow
 @pytest.mark.asyncio(loop_scope="session")
 async def test_a_change_that_ran_out_of_time_is_not_made(hurried_store, monkeypatch):
     async def slow(transaction: Any, *_: Any, **__: Any) -> None:

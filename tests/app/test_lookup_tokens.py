@@ -203,6 +203,7 @@ def test_two_schemes_do_not_share_a_secret(environment):
     assert lookups_secret(Settings(), Secret(shared)) is None
 
 
+@pytest.mark.slow
 async def test_the_server_does_not_start_with_what_is_not_right(environment, tmp_path):
     for given, reason in (
         ({"SWITCHYARD_LOOKUPS_JWKS": str(tmp_path / "nothing")}, "SWITCHYARD_LOOKUPS_JWKS"),

@@ -155,6 +155,7 @@ async def test_a_token_for_reading_reads_what_its_owner_reads(world):
         assert (await reader.request("GET", "/api/instruments")).status_code == 200
 
 
+@pytest.mark.slow
 async def test_a_token_for_reading_changes_nothing_in_graphql(world):
     reader, _ = await made(world.admin, "INSTRUMENTS_READ")
     schema = world.parts.graph.schema

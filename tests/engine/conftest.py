@@ -2,27 +2,22 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Iterator
-from functools import cache
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 import pytest
-from sqlalchemy import make_url
+import pytest_asyncio
 
 from engine.graph import Graph
 from storage.sql.database import Database
 from storage.sql.opening import open_database
 from tests.engine.world import CountingStore, World, build_schema, metadata
-from tests.postgres import BOTH, empty
-
-
-@pytest.fixture(params=BOTH)
-def database_kind(request: pytest.FixtureRequest) -> str:
-    return str(request.param)
+from tests.postgres import empty
+from tests.sharing import copied, copy_again
 
 
 @pytest.fixture
 def database_url(database_kind: str, tmp_path: Path) -> Iterator[str]:
+    """Of a database without tables."""
     if database_kind == "sqlite":
         yield f"sqlite+aiosqlite:///{tmp_path / 'books.db'}"
         return
@@ -30,28 +25,35 @@ def database_url(database_kind: str, tmp_path: Path) -> Iterator[str]:
         yield url
 
 
+@pytest.fixture(scope="session")
+def empty_shelves(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An SQLite file with the tables."""
+    path = tmp_path_factory.mktemp("shelves") / "books.db"
+    asyncio.run(_prepare(f"sqlite+aiosqlite:///{path}"))
+    return path
+
+
+@pytest_asyncio.fixture(scope="session")
+async def _shelves(empty_shelves: Path, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Database]:
+    async with copied(empty_shelves, tmp_path_factory.mktemp("shared")) as database:
+        yield database
+
+
 @pytest.fixture
-async def world(database_url: str) -> AsyncIterator[World]:
-    if (url := make_url(database_url)).get_backend_name() == "sqlite":
-        await asyncio.to_thread(_put_empty_shelves, Path(str(url.database)))
-    database = await open_database(database_url)
-    if url.get_backend_name() != "sqlite":
+async def world(database_kind: str, empty_shelves: Path, _shelves: Database) -> AsyncIterator[World]:
+    if database_kind == "sqlite":
+        copy_again(empty_shelves, _shelves)
+        yield _world(_shelves)
+        return
+    with empty() as url:
+        database = await open_database(url)
         await _create_tables(database)
-    yield World(Graph(build_schema(), database.dialect), CountingStore(database))
-    await database.close()
+        yield _world(database)
+        await database.close()
 
 
-def _put_empty_shelves(path: Path) -> None:
-    path.write_bytes(_empty_shelves())
-
-
-@cache
-def _empty_shelves() -> bytes:
-    """An SQLite file with the tables. Not for event loops: it runs one."""
-    with TemporaryDirectory() as folder:
-        path = Path(folder) / "books.db"
-        asyncio.run(_prepare(f"sqlite+aiosqlite:///{path}"))
-        return path.read_bytes()
+def _world(database: Database) -> World:
+    return World(Graph(build_schema(), database.dialect), CountingStore(database))
 
 
 async def _prepare(url: str) -> None:

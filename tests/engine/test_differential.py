@@ -1,12 +1,11 @@
 """Plans against graphql-core: random operations over random, partly broken data must give the same bytes and the same errors.
 
-A slice is a hundred operations; each has seeds of its own. `SWITCHYARD_FUZZ=10` makes slices ten times as long.
+A slice is a hundred operations; each has seeds of its own. `TEST_EFFORT=10` makes slices ten times as long.
 """
 
 from __future__ import annotations
 
 import gc
-import os
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -39,10 +38,11 @@ from engine.graph import Graph
 from engine.operation import Operation, Outcome
 from engine.plan import Plan
 from storage.sql.opening import open_database
+from tests.effort import EFFORT
 from tests.engine.fuzz import POOL, Operations, fill, pool_key, relaxed
 from tests.engine.world import HOUSE, Box, CountingStore, Room, World, build_schema, metadata, reference
 
-DATABASES_OF_A_SLICE = 4 * int(os.environ.get("SWITCHYARD_FUZZ", "1"))
+DATABASES_OF_A_SLICE = max(1, round(4 * EFFORT))
 PER_DATABASE = 25
 
 # graphql-core leaves coroutines behind when a sibling has failed already; they are warned of whenever they are collected.

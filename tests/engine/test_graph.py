@@ -43,6 +43,7 @@ def test_suggestions_can_be_hidden(world):
     assert built.document("{ boks }")[1][0].message == "Cannot query field 'boks' on type 'Query'."
 
 
+@pytest.mark.slow
 def test_what_is_remembered_is_bounded(world):
     for number in range(30):
         world.graph.document("{ __typename }" + "#" * 90_000 + str(number))
@@ -70,6 +71,7 @@ def test_a_flood_of_documents_is_forgotten():
     assert built._operations.weight <= 100 * FIELDS
 
 
+@pytest.mark.slow
 async def test_a_flood_of_statements_is_forgotten(world):
     """Many operations, each with many shapes of its lists."""
     built = Graph(world.graph.strawberry, world.graph.dialect, documents=10)
@@ -87,6 +89,7 @@ async def test_a_flood_of_statements_is_forgotten(world):
     assert 0 < built._statements.weight <= 10 * STATEMENTS * CHARACTERS
 
 
+@pytest.mark.slow
 def test_large_operations_take_the_room_of_many():
     built = remembering(100)
     fields = " ".join(f"a{number}: title" for number in range(50))

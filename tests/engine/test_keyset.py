@@ -64,6 +64,7 @@ def expected(order, data):
     return [row["id"] for row in found]
 
 
+@pytest.mark.slow
 @given(order=orders, data=stored, size=some.integers(1, 3), backward=some.booleans())
 @settings(max_examples=150, deadline=None)
 def test_walking_any_order_meets_every_row_once(connection, order, data, size, backward):

@@ -97,6 +97,7 @@ async def test_so_do_rest_calls(laboratory, monkeypatch, path, query, variables,
 LARGE = {"lookups_list", "lookup_items_list", "lookup_items_by"}
 
 
+@pytest.mark.slow
 def test_no_rest_call_comes_near_the_budget():
     """Their largest pages cost a tenth of it at most, but for those of lookups, whose contract has pages of 10,000."""
     nodes = {}

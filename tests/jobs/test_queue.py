@@ -122,6 +122,7 @@ async def test_a_run_waits_while_one_of_its_key_runs(add, queue):
     assert (await queue.claim("c", ["harvest"])).id == second
 
 
+@pytest.mark.slow
 async def test_many_workers_at_once_claim_every_run_once(add, queue):
     expected = [await add(NewRun("harvest", {}, f"key {number}")) for number in range(8)]
     claims = await asyncio.gather(*(queue.claim(f"worker {number}", ["harvest"]) for number in range(12)))
@@ -383,6 +384,7 @@ async def test_many_who_ask_at_once_queue_one_run(others, clock, rows):
     assert states == [RunState.QUEUED] + [RunState.SKIPPED] * 11
 
 
+@pytest.mark.slow
 async def test_claims_of_several_processes_never_share_a_run_or_a_key(others, add, clock):
     expected = [await add(NewRun("harvest", {}, f"key {number}")) for number in range(9)]
     queues = [Queue(database, clock=clock) for database in others]

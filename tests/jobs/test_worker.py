@@ -127,6 +127,7 @@ async def test_a_pausing_job_is_woken_to_stop(add, database, rows):
     assert [row["state"] for row in await rows(runs)] == [RunState.QUEUED]
 
 
+@pytest.mark.slow
 async def test_a_working_run_keeps_its_lease(add, database, finish_all, rows):
     await add()
 
@@ -201,6 +202,7 @@ async def test_a_job_that_was_done_before_it_learned_of_its_cancellation_has_suc
     assert await _outcome(rows) == [(RunState.SUCCEEDED, "done", None)]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("looks", [True, False], ids=["that looks", "that does not look"])
 async def test_a_job_that_takes_too_long_has_failed(add, finish_all, rows, log_of, looks):
     first = await add()
@@ -230,6 +232,7 @@ async def test_the_bound_is_said_in_words(add, database, queue, longest, words):
     assert str(run.ending) == f"the run took longer than {words}"
 
 
+@pytest.mark.slow
 async def test_a_job_that_hangs_is_given_up_with_its_worker(add, database, rows):
     """A thread cannot be ended, so it must not stay: `run_worker` ends the process."""
     await add()
@@ -250,6 +253,7 @@ async def test_a_job_that_hangs_is_given_up_with_its_worker(add, database, rows)
         release.set()
 
 
+@pytest.mark.slow
 async def test_an_outcome_is_written_when_the_store_is_back(add, finish_all, rows, monkeypatch):
     await add()
     finish, failures = Queue.finish, iter([Unavailable("away")])

@@ -393,6 +393,7 @@ async def test_what_cannot_be_used_is_told_and_the_harvest_goes_on(
     assert await statuses(rows) == {"a": (TransferStatus.COMPLETED, None)}
 
 
+@pytest.mark.slow
 async def test_an_expression_without_end_costs_seconds_and_no_file(laboratory, rows, add_hook, log_of, monkeypatch):
     monkeypatch.setattr("jobs.hooks.metadata_enrichment.LONGEST", 0.05)
     for number in range(8):
@@ -573,6 +574,7 @@ async def test_what_a_slow_webhook_has_decided_is_recorded_meanwhile(laboratory,
     assert len(set(recorded)) > 3
 
 
+@pytest.mark.slow
 async def test_a_harvest_that_is_cancelled_does_not_wait_for_all_its_webhooks(laboratory, rows, webhooks, server, database):
     for number in range(100):
         laboratory.put(f"{number:03}")

@@ -198,6 +198,7 @@ def _endless_head(handler, _):
         time.sleep(0.05)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("answer", [_late, _drop_by_drop, _endless_head])
 def test_who_is_slow_is_left(server, caller, answer):
     server.answer = answer

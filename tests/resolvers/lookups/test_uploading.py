@@ -18,14 +18,6 @@ from resolvers.lookups.declarations import declared
 from resolvers.lookups.uploading import Uploaded, upload
 from storage.lookups import registry
 from storage.lookups.sql import SqlLookupStore
-from storage.sql.opening import open_database
-
-
-@pytest.fixture
-async def database(migrated, tmp_path):
-    database = await open_database(f"sqlite+aiosqlite:///{shutil.copy(migrated, tmp_path / 'switchyard.db')}")
-    yield database
-    await database.close()
 
 
 async def declare(database, **body):
@@ -83,6 +75,7 @@ async def test_two_uploads_at_once(database, tmp_path):
     ]
 
 
+@pytest.mark.slow
 async def test_others_are_answered_while_a_file_is_read(database, tmp_path):
     lookup, store = await declare(database, fields={"a": {}}), SqlLookupStore(database)
     longest, last = 0.0, asyncio.get_running_loop().time()

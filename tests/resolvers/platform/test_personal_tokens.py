@@ -139,6 +139,7 @@ async def test_nobody_revokes_those_of_others(user, admin, database, new):
     assert await stored(database) == [created.key]
 
 
+@pytest.mark.slow
 async def test_there_is_a_most(user, admin, database, new):
     for _ in range(MOST):
         last = await create_personal_token(user, new())

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import shutil
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -19,8 +18,6 @@ from storage.lookups import registry
 from storage.lookups.protocol import LookupStore
 from storage.lookups.sql import SqlLookupStore
 from storage.sql.database import Database
-from storage.sql.opening import open_database
-from tests.postgres import cloned
 
 NOON = 1_795_262_400.0
 """2026-11-21T12:00:00Z."""
@@ -98,20 +95,13 @@ def kind(request) -> str:
 
 
 @pytest.fixture
-def database_url(kind, migrated, tmp_path) -> Iterator[str]:
-    if kind == "postgresql":
-        with cloned() as url:
-            yield url
-        return
-    yield f"sqlite+aiosqlite:///{shutil.copy(migrated, tmp_path / 'switchyard.db')}"
+def database_kind(kind) -> str:
+    """Of the declarations."""
+    return "postgresql" if kind == "postgresql" else "sqlite"
 
 
 @pytest.fixture
-async def stores(kind, database_url) -> AsyncIterator[Stores]:
-    database = await open_database(database_url)
+async def stores(kind, database) -> AsyncIterator[Stores]:
     stores = Stores(database)
-    try:
-        async with STORES[kind](database, lambda: stores.now) as stores.store:
-            yield stores
-    finally:
-        await database.close()
+    async with STORES[kind](database, lambda: stores.now) as stores.store:
+        yield stores

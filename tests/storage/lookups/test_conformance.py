@@ -210,6 +210,7 @@ async def test_rows_of_one_id_merge_in_their_order(stores):
     ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "file", "delimiter"),
     [
@@ -572,6 +573,7 @@ async def test_of_overlapping_ranges_the_one_that_begins_last(stores):
     ]
 
 
+@pytest.mark.slow
 async def test_mac_ranges(stores):
     lookup, _ = await load(stores, "macvendors")
     found = await stores.store.find(lookup, [("02:01:4f:12:34:56",), ("ff:ff:ff:ff:ff:ff",), ("02:04:fe:00:00:00",)])

@@ -11,6 +11,7 @@ from sqlalchemy.exc import StatementError
 
 from core.errors import Unavailable
 from core.lookups.items import Change, Equal, Query
+from storage.lookups.finding import by_address, by_id, by_key
 from storage.lookups.sql import AT_A_TIME, SqlLookupStore
 from storage.lookups.statements import asked
 from storage.sql.migrate import migrate
@@ -18,6 +19,7 @@ from storage.sql.opening import open_database
 from storage.sql.tables import lookup_items, lookup_spaces
 from storage.sql.tables.lookups import SEARCH_INDEX
 from tests.postgres import empty
+from tests.sharing import copied
 from tests.storage.lookups.conftest import NOON, Stores, ids
 
 only_sqlite = pytest.mark.parametrize("kind", ["sqlite"], indirect=True)
@@ -76,7 +78,8 @@ async def test_keys_are_found_by_their_index(stores, query):
 @only_sqlite
 async def test_many_keys_and_addresses_are_found_by_their_indexes(stores):
     plans = []
-    for statement in (stores.store._by_id, stores.store._by_key, stores.store._by_address):
+    for composed in (by_id, by_key, by_address):
+        statement = stores.store._statements.finding(composed)
         values = statement.values({"lookup": None, "now": 0, "wanted": "[]"})
         rows = await stores.database.fetch("EXPLAIN QUERY PLAN " + statement.text, values)
         plans.append("\n".join(row[-1] for row in rows))
@@ -202,15 +205,18 @@ async def test_a_write_that_fails_leaves_nothing(stores):
     assert await rows_left(stores) == (0, 1)
 
 
-@only_sqlite
-async def test_a_store_that_is_down(stores):
-    lookup = await stores.declare()
-    await stores.database.close()
-    for call in (stores.store.page(lookup, limit=5), stores.store.count(lookup), stores.store.get(lookup, ["x"])):
-        with pytest.raises((Unavailable, ValueError)):
+async def test_a_store_that_is_down(migrated, tmp_path):
+    async with copied(migrated, tmp_path) as database:
+        stores = Stores(database)
+        store = SqlLookupStore(database, lambda: NOON)
+        stores.store = store
+        lookup = await stores.declare()
+    for call in (store.page(lookup, limit=5), store.count(lookup), store.get(lookup, ["x"])):
+        with pytest.raises(Unavailable):
             await call
 
 
+@pytest.mark.slow
 @only_sqlite
 async def test_statements_of_many_shapes_are_forgotten(stores):
     lookup = await stores.declare(fields={f"f{at}": {} for at in range(300)})

@@ -14,7 +14,7 @@ from sqlalchemy import select
 
 from storage.sql.opening import open_database
 from storage.sql.tables import groups
-from tests.postgres import BOTH, cloned, empty
+from tests.postgres import cloned, empty
 
 NOON = datetime(2026, 11, 21, 12, 0, tzinfo=UTC)
 
@@ -46,11 +46,6 @@ async def write(database, *rows) -> None:
 @pytest.fixture
 def path(migrated, tmp_path) -> Path:
     return Path(shutil.copy(migrated, tmp_path / "switchyard.db"))
-
-
-@pytest.fixture(params=BOTH)
-def database_kind(request) -> str:
-    return str(request.param)
 
 
 @pytest.fixture

@@ -157,6 +157,7 @@ async def test_reads_cannot_write(database):
 ENDLESS = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i % 7 + 1 FROM n) SELECT count(*) FROM n"
 
 
+@pytest.mark.slow
 async def test_a_cancelled_read_ends_and_gives_its_connection_back(database):
     for _ in range(9):  # more than there are reading connections
         task = asyncio.create_task(database.fetch(ENDLESS, []))

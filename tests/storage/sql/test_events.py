@@ -84,6 +84,7 @@ async def test_who_has_seen_a_number_has_missed_none(database_url):
             await database.close()
 
 
+@pytest.mark.slow
 async def test_others_are_woken(database, other):
     async with aclosing(database.wakes()) as wakes:
         await asyncio.wait_for(anext(wakes), SOON)
@@ -95,6 +96,7 @@ async def test_others_are_woken(database, other):
             assert (await keys_after(database, 0))[-1] == key
 
 
+@pytest.mark.slow
 async def test_a_change_between_two_looks_is_not_missed(database, other):
     async with aclosing(database.wakes()) as wakes:
         await asyncio.wait_for(anext(wakes), SOON)

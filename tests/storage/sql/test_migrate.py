@@ -80,6 +80,7 @@ async def test_migrations_make_what_the_tables_say(database):
         assert await connection.run_sync(compare) == []
 
 
+@pytest.mark.slow
 async def test_migrations_make_exactly_what_the_tables_make(database, empty_url):
     """Types, nullability, uniqueness and indexes."""
     made = await open_database(empty_url)
@@ -120,6 +121,7 @@ async def test_a_store_of_a_newer_program(database):
         await migrate(database)
 
 
+@pytest.mark.slow
 async def test_several_at_once(empty_url):
     """Open and migrate one new database, in one process."""
 
