@@ -16,10 +16,8 @@ from core.vocabulary import HookImplementation, HookTrigger
 from jobs.hooks.builtins import BUILTINS, Builtin
 from resolvers.context import RequestContext
 from resolvers.inputs import ABSENT, Absent, checked, given
-from resolvers.instruments.rows import INSTRUMENT, Kind, change
+from resolvers.instruments.rows import HOOK, INSTRUMENT, change
 from storage.sql.tables import hooks
-
-HOOK = Kind(hooks, "hook")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,22 +71,6 @@ async def update_hook(ctx: RequestContext, key: UUID, changes: HookChanges) -> U
         row = await changing.live(HOOK, key)
         await changing.refers_to(INSTRUMENT, "instrument_id", sent, row)
         await changing.update(HOOK, row, sent)
-    return key
-
-
-async def delete_hook(ctx: RequestContext, key: UUID) -> UUID:
-    """It is asked no more; what it did stays."""
-    actor = ctx.require(INSTRUMENTS, Verb.DELETE, HOOK.name)
-    async with change(ctx, actor) as changing:
-        await changing.delete(HOOK, await changing.live(HOOK, key))
-    return key
-
-
-async def restore_hook(ctx: RequestContext, key: UUID) -> UUID:
-    """Disabled, until it is enabled again."""
-    actor = ctx.require(INSTRUMENTS, Verb.DELETE, HOOK.name)
-    async with change(ctx, actor) as changing:
-        await changing.restore(HOOK, key)
     return key
 
 

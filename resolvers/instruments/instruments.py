@@ -67,19 +67,3 @@ async def update_instrument(ctx: RequestContext, key: UUID, changes: InstrumentC
         await changing.refers_to(SERVICE_ACCOUNT, "service_account_id", sent, row)
         await changing.update(INSTRUMENT, row, sent)
     return key
-
-
-async def delete_instrument(ctx: RequestContext, key: UUID) -> UUID:
-    """Its schedules stay and no longer fire."""
-    actor = ctx.require(INSTRUMENTS, Verb.DELETE, "instrument")
-    async with change(ctx, actor) as changing:
-        await changing.delete(INSTRUMENT, await changing.live(INSTRUMENT, key))
-    return key
-
-
-async def restore_instrument(ctx: RequestContext, key: UUID) -> UUID:
-    """Disabled, until it is enabled again."""
-    actor = ctx.require(INSTRUMENTS, Verb.DELETE, "instrument")
-    async with change(ctx, actor) as changing:
-        await changing.restore(INSTRUMENT, key)
-    return key

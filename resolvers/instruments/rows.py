@@ -18,6 +18,7 @@ from sqlalchemy.engine import RowMapping
 
 from core.errors import NotFound
 from core.identity import INSTRUMENTS, Principal
+from core.policy import Verb
 from core.vocabulary import AuditAction
 from resolvers import audit
 from resolvers.context import RequestContext
@@ -25,6 +26,7 @@ from storage.sql.database import Transaction
 from storage.sql.tables import (
     file_records,
     groups,
+    hooks,
     instruments,
     memberships,
     projects,
@@ -62,6 +64,7 @@ SERVICE_ACCOUNT = Kind(service_accounts, "service account")
 STORAGE_LOCATION = Kind(storage_locations, "storage location")
 SCHEDULE = Kind(schedules, "schedule")
 FILE = Kind(file_records, "file")
+HOOK = Kind(hooks, "hook")
 GROUP = Kind(groups, "group")
 PROJECT = Kind(projects, "project")
 USER = Kind(
@@ -156,6 +159,22 @@ async def change(ctx: RequestContext, actor: Principal | None) -> AsyncIterator[
     """A transaction in which rows are changed, all at one moment: the one when it was this writer's turn."""
     async with ctx.sql.transaction() as transaction:
         yield Change(transaction, actor, ctx.clock())
+
+
+async def delete_row(ctx: RequestContext, kind: Kind, key: UUID) -> UUID:
+    """Hide it until it is restored: what its kind loses meanwhile is said where that is declared."""
+    actor = ctx.require(INSTRUMENTS, Verb.DELETE, kind.name)
+    async with change(ctx, actor) as changing:
+        await changing.delete(kind, await changing.live(kind, key))
+    return key
+
+
+async def restore_row(ctx: RequestContext, kind: Kind, key: UUID) -> UUID:
+    """Bring it back with what refers to it; disabled, if it can be."""
+    actor = ctx.require(INSTRUMENTS, Verb.DELETE, kind.name)
+    async with change(ctx, actor) as changing:
+        await changing.restore(kind, key)
+    return key
 
 
 def _same(stored: object, value: object) -> bool:

@@ -58,22 +58,6 @@ async def update_service_account(ctx: RequestContext, key: UUID, changes: Servic
     return key
 
 
-async def delete_service_account(ctx: RequestContext, key: UUID) -> UUID:
-    """Instruments that use it keep the reference."""
-    actor = ctx.require(INSTRUMENTS, Verb.DELETE, "service account")
-    async with change(ctx, actor) as changing:
-        await changing.delete(SERVICE_ACCOUNT, await changing.live(SERVICE_ACCOUNT, key))
-    return key
-
-
-async def restore_service_account(ctx: RequestContext, key: UUID) -> UUID:
-    """As it was."""
-    actor = ctx.require(INSTRUMENTS, Verb.DELETE, "service account")
-    async with change(ctx, actor) as changing:
-        await changing.restore(SERVICE_ACCOUNT, key)
-    return key
-
-
 async def reveal_password(ctx: RequestContext, key: UUID) -> Secret:
     """The password, for the form that edits it. The audit log remembers who asked, before the answer leaves."""
     actor = ctx.require(INSTRUMENTS, Verb.READ, "service account password")

@@ -65,22 +65,6 @@ async def update_storage_location(ctx: RequestContext, key: UUID, changes: Stora
     return key
 
 
-async def delete_storage_location(ctx: RequestContext, key: UUID) -> UUID:
-    """Schedules and transfers that name it keep the reference."""
-    actor = ctx.require(INSTRUMENTS, Verb.DELETE, "storage location")
-    async with change(ctx, actor) as changing:
-        await changing.delete(STORAGE_LOCATION, await changing.live(STORAGE_LOCATION, key))
-    return key
-
-
-async def restore_storage_location(ctx: RequestContext, key: UUID) -> UUID:
-    """Disabled, until it is enabled again."""
-    actor = ctx.require(INSTRUMENTS, Verb.DELETE, "storage location")
-    async with change(ctx, actor) as changing:
-        await changing.restore(STORAGE_LOCATION, key)
-    return key
-
-
 def _new_type(keyring: Keyring, row: RowMapping, sent: Mapping[str, Any]) -> dict[str, Any]:
     """The columns of a config for another type: a new one from the start, with no secret left of the old."""
     if sent.get("type", row["type"]) is row["type"]:

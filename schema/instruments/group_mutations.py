@@ -11,7 +11,8 @@ from strawberry import Info, Maybe
 from core.policy import Verb
 from engine.declare import limited, one, resolver
 from resolvers.context import RequestContext
-from resolvers.instruments import groups as use_cases
+from resolvers.instruments.groupings import GroupingChanges, NewGrouping, create_grouping, update_grouping
+from resolvers.instruments.rows import GROUP, delete_row, restore_row
 from schema.inputs import INPUT, required, use_case_input
 from schema.instruments.access import may
 from schema.instruments.group import Group
@@ -64,21 +65,21 @@ class GroupMutations:
 
     @resolver("Make a group.", guard=may(Verb.CREATE, "group"))
     async def create_group(self, info: Info[RequestContext], given: Annotated[CreateGroupInput, INPUT]) -> GroupPayload | None:
-        new = use_case_input(use_cases.NewGroup, given)
-        return GroupPayload(key=await use_cases.create_group(info.context, new))
+        new = use_case_input(NewGrouping, given)
+        return GroupPayload(key=await create_grouping(info.context, GROUP, new))
 
     @resolver("Change a group.", guard=may(Verb.UPDATE, "group"))
     async def update_group(self, info: Info[RequestContext], given: Annotated[UpdateGroupInput, INPUT]) -> GroupPayload | None:
-        changes = use_case_input(use_cases.GroupChanges, given.changes)
-        return GroupPayload(key=await use_cases.update_group(info.context, given.local_id, changes))
+        changes = use_case_input(GroupingChanges, given.changes)
+        return GroupPayload(key=await update_grouping(info.context, GROUP, given.local_id, changes))
 
     @resolver(
         "Delete a group; it can be restored. Until then its members do not see what was granted to it.",
         guard=may(Verb.DELETE, "group"),
     )
     async def delete_group(self, info: Info[RequestContext], given: Annotated[GroupInput, INPUT]) -> GroupPayload | None:
-        return GroupPayload(key=await use_cases.delete_group(info.context, given.local_id))
+        return GroupPayload(key=await delete_row(info.context, GROUP, given.local_id))
 
     @resolver("Restore a deleted group, with the members and grants that it had.", guard=may(Verb.DELETE, "group"))
     async def restore_group(self, info: Info[RequestContext], given: Annotated[GroupInput, INPUT]) -> GroupPayload | None:
-        return GroupPayload(key=await use_cases.restore_group(info.context, given.local_id))
+        return GroupPayload(key=await restore_row(info.context, GROUP, given.local_id))

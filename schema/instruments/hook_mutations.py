@@ -14,6 +14,7 @@ from engine.declare import limited, one, resolver
 from engine.scalars import JSON
 from resolvers.context import RequestContext
 from resolvers.instruments import hooks as use_cases
+from resolvers.instruments.rows import HOOK, delete_row, restore_row
 from schema.inputs import INPUT, required, use_case_input
 from schema.instruments.access import may
 from schema.instruments.hook import Hook
@@ -98,8 +99,8 @@ class HookMutations:
 
     @resolver("Delete a hook; it can be restored.", guard=may(Verb.DELETE, "hook"))
     async def delete_hook(self, info: Info[RequestContext], given: Annotated[HookInput, INPUT]) -> HookPayload | None:
-        return HookPayload(key=await use_cases.delete_hook(info.context, given.local_id))
+        return HookPayload(key=await delete_row(info.context, HOOK, given.local_id))
 
     @resolver("Restore a deleted hook; it stays disabled.", guard=may(Verb.DELETE, "hook"))
     async def restore_hook(self, info: Info[RequestContext], given: Annotated[HookInput, INPUT]) -> HookPayload | None:
-        return HookPayload(key=await use_cases.restore_hook(info.context, given.local_id))
+        return HookPayload(key=await restore_row(info.context, HOOK, given.local_id))

@@ -15,6 +15,7 @@ from engine.scalars import JSON
 from resolvers.context import RequestContext
 from resolvers.instruments import instruments as use_cases
 from resolvers.instruments import schedules as schedule_use_cases
+from resolvers.instruments.rows import INSTRUMENT, delete_row, restore_row
 from schema.inputs import INPUT, required, use_case_input
 from schema.instruments.access import may
 from schema.instruments.instrument import Instrument
@@ -120,13 +121,13 @@ class InstrumentMutations:
     async def delete_instrument(
         self, info: Info[RequestContext], given: Annotated[InstrumentInput, INPUT]
     ) -> InstrumentPayload | None:
-        return InstrumentPayload(key=await use_cases.delete_instrument(info.context, given.local_id))
+        return InstrumentPayload(key=await delete_row(info.context, INSTRUMENT, given.local_id))
 
     @resolver("Restore a deleted instrument; it stays disabled.", guard=may(Verb.DELETE, "instrument"))
     async def restore_instrument(
         self, info: Info[RequestContext], given: Annotated[InstrumentInput, INPUT]
     ) -> InstrumentPayload | None:
-        return InstrumentPayload(key=await use_cases.restore_instrument(info.context, given.local_id))
+        return InstrumentPayload(key=await restore_row(info.context, INSTRUMENT, given.local_id))
 
     @resolver("Harvest an instrument now, with every enabled schedule.", guard=may(Verb.EXECUTE, "instrument"))
     async def harvest_instrument(

@@ -11,7 +11,8 @@ from strawberry import Info, Maybe
 from core.policy import Verb
 from engine.declare import limited, one, resolver
 from resolvers.context import RequestContext
-from resolvers.instruments import projects as use_cases
+from resolvers.instruments.groupings import GroupingChanges, NewGrouping, create_grouping, update_grouping
+from resolvers.instruments.rows import PROJECT, delete_row, restore_row
 from schema.inputs import INPUT, required, use_case_input
 from schema.instruments.access import may
 from schema.instruments.project import Project
@@ -66,23 +67,23 @@ class ProjectMutations:
     async def create_project(
         self, info: Info[RequestContext], given: Annotated[CreateProjectInput, INPUT]
     ) -> ProjectPayload | None:
-        new = use_case_input(use_cases.NewProject, given)
-        return ProjectPayload(key=await use_cases.create_project(info.context, new))
+        new = use_case_input(NewGrouping, given)
+        return ProjectPayload(key=await create_grouping(info.context, PROJECT, new))
 
     @resolver("Change a project.", guard=may(Verb.UPDATE, "project"))
     async def update_project(
         self, info: Info[RequestContext], given: Annotated[UpdateProjectInput, INPUT]
     ) -> ProjectPayload | None:
-        changes = use_case_input(use_cases.ProjectChanges, given.changes)
-        return ProjectPayload(key=await use_cases.update_project(info.context, given.local_id, changes))
+        changes = use_case_input(GroupingChanges, given.changes)
+        return ProjectPayload(key=await update_grouping(info.context, PROJECT, given.local_id, changes))
 
     @resolver(
         "Delete a project; it can be restored. Until then its members do not see what was granted to it.",
         guard=may(Verb.DELETE, "project"),
     )
     async def delete_project(self, info: Info[RequestContext], given: Annotated[ProjectInput, INPUT]) -> ProjectPayload | None:
-        return ProjectPayload(key=await use_cases.delete_project(info.context, given.local_id))
+        return ProjectPayload(key=await delete_row(info.context, PROJECT, given.local_id))
 
     @resolver("Restore a deleted project, with the members and grants that it had.", guard=may(Verb.DELETE, "project"))
     async def restore_project(self, info: Info[RequestContext], given: Annotated[ProjectInput, INPUT]) -> ProjectPayload | None:
-        return ProjectPayload(key=await use_cases.restore_project(info.context, given.local_id))
+        return ProjectPayload(key=await restore_row(info.context, PROJECT, given.local_id))

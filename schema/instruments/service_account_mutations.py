@@ -13,6 +13,7 @@ from core.secrets import Secret
 from engine.declare import limited, one, resolver
 from resolvers.context import RequestContext
 from resolvers.instruments import service_accounts as use_cases
+from resolvers.instruments.rows import SERVICE_ACCOUNT, delete_row, restore_row
 from schema.inputs import INPUT, required, use_case_input
 from schema.instruments.access import may
 from schema.instruments.service_account import ServiceAccount
@@ -98,7 +99,7 @@ class ServiceAccountMutations:
         info: Info[RequestContext],
         given: Annotated[ServiceAccountInput, INPUT],
     ) -> ServiceAccountPayload | None:
-        return ServiceAccountPayload(key=await use_cases.delete_service_account(info.context, given.local_id))
+        return ServiceAccountPayload(key=await delete_row(info.context, SERVICE_ACCOUNT, given.local_id))
 
     @resolver("Restore a deleted service account.", guard=may(Verb.DELETE, "service account"))
     async def restore_service_account(
@@ -106,7 +107,7 @@ class ServiceAccountMutations:
         info: Info[RequestContext],
         given: Annotated[ServiceAccountInput, INPUT],
     ) -> ServiceAccountPayload | None:
-        return ServiceAccountPayload(key=await use_cases.restore_service_account(info.context, given.local_id))
+        return ServiceAccountPayload(key=await restore_row(info.context, SERVICE_ACCOUNT, given.local_id))
 
     @resolver(
         "Read a service account's password; the audit log remembers who did.", guard=may(Verb.READ, "service account password")

@@ -14,6 +14,7 @@ from engine.declare import limited, one, resolver
 from engine.scalars import JSON
 from resolvers.context import RequestContext
 from resolvers.instruments import storage_locations as use_cases
+from resolvers.instruments.rows import STORAGE_LOCATION, delete_row, restore_row
 from schema.inputs import INPUT, required, use_case_input
 from schema.instruments.access import may
 from schema.instruments.storage_location import StorageLocation
@@ -100,7 +101,7 @@ class StorageLocationMutations:
         info: Info[RequestContext],
         given: Annotated[StorageLocationInput, INPUT],
     ) -> StorageLocationPayload | None:
-        return StorageLocationPayload(key=await use_cases.delete_storage_location(info.context, given.local_id))
+        return StorageLocationPayload(key=await delete_row(info.context, STORAGE_LOCATION, given.local_id))
 
     @resolver("Restore a deleted storage location; it stays disabled.", guard=may(Verb.DELETE, "storage location"))
     async def restore_storage_location(
@@ -108,4 +109,4 @@ class StorageLocationMutations:
         info: Info[RequestContext],
         given: Annotated[StorageLocationInput, INPUT],
     ) -> StorageLocationPayload | None:
-        return StorageLocationPayload(key=await use_cases.restore_storage_location(info.context, given.local_id))
+        return StorageLocationPayload(key=await restore_row(info.context, STORAGE_LOCATION, given.local_id))

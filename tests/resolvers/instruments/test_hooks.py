@@ -12,12 +12,11 @@ from resolvers.instruments.hooks import (
     HookChanges,
     NewHook,
     create_hook,
-    delete_hook,
     hook_builtins,
-    restore_hook,
     update_hook,
 )
 from resolvers.instruments.instruments import NewInstrument, create_instrument
+from resolvers.instruments.rows import HOOK, delete_row, restore_row
 from storage.sql.tables import hooks
 
 FILTER = NewHook(
@@ -111,22 +110,22 @@ async def test_a_priority_is_a_whole_number(admin, priority):
 async def test_deleted_and_restored(admin, row):
     key = await create_hook(admin, FILTER)
 
-    await delete_hook(admin, key)
+    await delete_row(admin, HOOK, key)
     with pytest.raises(NotFound, match="Hook not found"):
         await update_hook(admin, key, HookChanges(priority=1))
-    await restore_hook(admin, key)
+    await restore_row(admin, HOOK, key)
 
     found = await row(hooks, key)
     assert (found["deleted_at"], found["enabled"]) == (None, False)
     with pytest.raises(NotFound, match="Deleted hook not found"):
-        await restore_hook(admin, key)
+        await restore_row(admin, HOOK, key)
 
 
 async def test_only_admins(user, anonymous):
     for call in (
         lambda ctx: create_hook(ctx, FILTER),
-        lambda ctx: delete_hook(ctx, uuid4()),
-        lambda ctx: restore_hook(ctx, uuid4()),
+        lambda ctx: delete_row(ctx, HOOK, uuid4()),
+        lambda ctx: restore_row(ctx, HOOK, uuid4()),
     ):
         with pytest.raises(Forbidden):
             await call(user)

@@ -13,11 +13,10 @@ from resolvers.instruments.instruments import (
     InstrumentChanges,
     NewInstrument,
     create_instrument,
-    delete_instrument,
-    restore_instrument,
     update_instrument,
 )
-from resolvers.instruments.service_accounts import NewServiceAccount, create_service_account, delete_service_account
+from resolvers.instruments.rows import INSTRUMENT, SERVICE_ACCOUNT, delete_row, restore_row
+from resolvers.instruments.service_accounts import NewServiceAccount, create_service_account
 from storage.sql.tables import instruments
 
 MICROSCOPE = NewInstrument(name="Microscope", cifs_host="nas", cifs_share="data")
@@ -178,7 +177,7 @@ async def test_update_refuses_an_unknown_service_account(admin):
 
 async def test_a_form_may_send_back_a_reference_that_was_deleted_meanwhile(admin, account, row):
     key = await create_instrument(admin, NewInstrument(name="a", cifs_host="b", cifs_share="c", service_account_id=account))
-    await delete_service_account(admin, account)
+    await delete_row(admin, SERVICE_ACCOUNT, account)
 
     await update_instrument(admin, key, InstrumentChanges(name="z", service_account_id=account))
 
@@ -191,7 +190,7 @@ async def test_delete_hides_and_disables(admin, clock, row, audited, entry):
     before = await row(instruments, key)
     clock.advance(minutes=1)
 
-    assert await delete_instrument(admin, key) == key
+    assert await delete_row(admin, INSTRUMENT, key) == key
 
     assert await row(instruments, key) == {
         **before,
@@ -204,23 +203,23 @@ async def test_delete_hides_and_disables(admin, clock, row, audited, entry):
 
 async def test_a_deleted_instrument_is_not_found(admin):
     key = await create_instrument(admin, MICROSCOPE)
-    await delete_instrument(admin, key)
+    await delete_row(admin, INSTRUMENT, key)
 
     with pytest.raises(NotFound, match=r"^Instrument not found$"):
         await update_instrument(admin, key, InstrumentChanges(name="x"))
     with pytest.raises(NotFound, match=r"^Instrument not found$"):
         await update_instrument(admin, key, InstrumentChanges())
     with pytest.raises(NotFound, match=r"^Instrument not found$"):
-        await delete_instrument(admin, key)
+        await delete_row(admin, INSTRUMENT, key)
 
 
 async def test_restore_leaves_it_disabled(admin, clock, row, audited, entry):
     key = await create_instrument(admin, MICROSCOPE)
     before = await row(instruments, key)
-    await delete_instrument(admin, key)
+    await delete_row(admin, INSTRUMENT, key)
     clock.advance(minutes=1)
 
-    assert await restore_instrument(admin, key) == key
+    assert await restore_row(admin, INSTRUMENT, key) == key
 
     assert await row(instruments, key) == {**before, "enabled": False, "updated_at": clock.now}
     assert (await audited())[-1] == entry(admin, "restore", "instrument", key)
@@ -231,14 +230,14 @@ async def test_what_is_not_deleted_cannot_be_restored(admin):
 
     for other in (key, uuid4()):
         with pytest.raises(NotFound, match=r"^Deleted instrument not found$"):
-            await restore_instrument(admin, other)
+            await restore_row(admin, INSTRUMENT, other)
 
 
 CALLS = {
     "create": lambda ctx: create_instrument(ctx, NewInstrument(name="x" * 999, cifs_host="", cifs_share="")),
     "update": lambda ctx: update_instrument(ctx, uuid4(), InstrumentChanges(name=None)),
-    "delete": lambda ctx: delete_instrument(ctx, uuid4()),
-    "restore": lambda ctx: restore_instrument(ctx, uuid4()),
+    "delete": lambda ctx: delete_row(ctx, INSTRUMENT, uuid4()),
+    "restore": lambda ctx: restore_row(ctx, INSTRUMENT, uuid4()),
 }
 
 

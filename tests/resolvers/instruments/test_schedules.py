@@ -12,9 +12,9 @@ from resolvers.instruments.instruments import (
     InstrumentChanges,
     NewInstrument,
     create_instrument,
-    delete_instrument,
     update_instrument,
 )
+from resolvers.instruments.rows import INSTRUMENT, STORAGE_LOCATION, delete_row
 from resolvers.instruments.schedules import (
     Harvest,
     NewSchedule,
@@ -31,7 +31,6 @@ from resolvers.instruments.schedules import (
 from resolvers.instruments.storage_locations import (
     NewStorageLocation,
     create_storage_location,
-    delete_storage_location,
 )
 from storage.sql.tables import schedules
 
@@ -111,7 +110,7 @@ async def test_unknown_references_are_invalid_input(admin, new, field, runner):
 
 
 async def test_deleted_references_are_invalid_input(admin, new, archive):
-    await delete_storage_location(admin, archive)
+    await delete_row(admin, STORAGE_LOCATION, archive)
 
     with pytest.raises(InvalidInput, match="Storage location does not exist"):
         await create_schedule(admin, new())
@@ -227,7 +226,7 @@ async def test_trigger_works_on_disabled_schedules_and_instruments(admin, new, i
 
 async def test_trigger_needs_a_live_instrument(admin, new, instrument):
     key = await create_schedule(admin, new())
-    await delete_instrument(admin, instrument)
+    await delete_row(admin, INSTRUMENT, instrument)
 
     with pytest.raises(NotFound, match=r"^Instrument not found$"):
         await trigger_schedule(admin, key)
@@ -316,7 +315,7 @@ async def test_harvest_now_needs_an_active_schedule(admin, new, instrument):
 
 
 async def test_harvest_now_needs_a_live_instrument(admin, instrument):
-    await delete_instrument(admin, instrument)
+    await delete_row(admin, INSTRUMENT, instrument)
 
     with pytest.raises(NotFound, match=r"^Instrument not found$"):
         await harvest_instrument(admin, instrument)

@@ -8,12 +8,11 @@ import pytest
 
 from core.errors import Forbidden, InvalidInput, NotFound, Unauthenticated
 from core.secrets import Secret
+from resolvers.instruments.rows import SERVICE_ACCOUNT, delete_row, restore_row
 from resolvers.instruments.service_accounts import (
     NewServiceAccount,
     ServiceAccountChanges,
     create_service_account,
-    delete_service_account,
-    restore_service_account,
     reveal_password,
     update_service_account,
 )
@@ -91,22 +90,22 @@ async def test_delete_and_restore(admin, clock, row, audited, entry):
     before = await row(service_accounts, key)
     clock.advance(minutes=1)
 
-    assert await delete_service_account(admin, key) == key
+    assert await delete_row(admin, SERVICE_ACCOUNT, key) == key
     assert await row(service_accounts, key) == {**before, "deleted_at": clock.now, "updated_at": clock.now}
     assert (await audited())[-1] == entry(admin, "delete", "service_account", key)
 
     clock.advance(minutes=1)
-    assert await restore_service_account(admin, key) == key
+    assert await restore_row(admin, SERVICE_ACCOUNT, key) == key
     assert await row(service_accounts, key) == {**before, "updated_at": clock.now}
 
 
 async def test_a_deleted_account_is_not_found(admin):
     key = await create_service_account(admin, READER)
-    await delete_service_account(admin, key)
+    await delete_row(admin, SERVICE_ACCOUNT, key)
 
     for call in (
         update_service_account(admin, key, ServiceAccountChanges()),
-        delete_service_account(admin, key),
+        delete_row(admin, SERVICE_ACCOUNT, key),
         reveal_password(admin, key),
     ):
         with pytest.raises(NotFound, match=r"^Service account not found$"):
@@ -117,14 +116,14 @@ async def test_a_live_account_cannot_be_restored(admin):
     key = await create_service_account(admin, READER)
 
     with pytest.raises(NotFound, match=r"^Deleted service account not found$"):
-        await restore_service_account(admin, key)
+        await restore_row(admin, SERVICE_ACCOUNT, key)
 
 
 CALLS = {
     "create": lambda ctx: create_service_account(ctx, READER),
     "update": lambda ctx: update_service_account(ctx, uuid4(), ServiceAccountChanges()),
-    "delete": lambda ctx: delete_service_account(ctx, uuid4()),
-    "restore": lambda ctx: restore_service_account(ctx, uuid4()),
+    "delete": lambda ctx: delete_row(ctx, SERVICE_ACCOUNT, uuid4()),
+    "restore": lambda ctx: restore_row(ctx, SERVICE_ACCOUNT, uuid4()),
     "reveal": lambda ctx: reveal_password(ctx, uuid4()),
 }
 

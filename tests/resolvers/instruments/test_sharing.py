@@ -12,14 +12,7 @@ from sqlalchemy import func, select
 from core.errors import Conflict, Forbidden, InvalidInput, NotFound
 from core.vocabulary import GranteeType, MemberType
 from resolvers.instruments.grants import NewGrant, grant_file_access, revoke_file_access
-from resolvers.instruments.groups import (
-    GroupChanges,
-    NewGroup,
-    create_group,
-    delete_group,
-    restore_group,
-    update_group,
-)
+from resolvers.instruments.groupings import GroupingChanges, NewGrouping, create_grouping, update_grouping
 from resolvers.instruments.instrument_access import InstrumentAccess, give_instrument_access, take_instrument_access
 from resolvers.instruments.instruments import NewInstrument, create_instrument
 from resolvers.instruments.members import (
@@ -30,10 +23,10 @@ from resolvers.instruments.members import (
     remove_group_member,
     remove_project_member,
 )
-from resolvers.instruments.projects import NewProject, create_project, delete_project
+from resolvers.instruments.rows import GROUP, PROJECT, delete_row, restore_row
 from storage.sql.tables import file_access_grants, file_records, group_members, groups, project_members
 
-LAB = NewGroup(name="Lab")
+LAB = NewGrouping(name="Lab")
 
 
 def who(ctx):
@@ -59,30 +52,30 @@ async def file(admin, database):
 
 
 async def test_a_group_keeps_its_name_while_it_is_deleted(admin, row):
-    key = await create_group(admin, LAB)
-    await delete_group(admin, key)
+    key = await create_grouping(admin, GROUP, LAB)
+    await delete_row(admin, GROUP, key)
 
     with pytest.raises(Conflict, match="A deleted group with this name already exists"):
-        await create_group(admin, LAB)
-    assert await restore_group(admin, key) == key
+        await create_grouping(admin, GROUP, LAB)
+    assert await restore_row(admin, GROUP, key) == key
     assert (await row(groups, key))["deleted_at"] is None
 
 
 async def test_of_two_who_take_a_name_at_once_one_gets_it(admin):
-    made = await asyncio.gather(*(create_group(admin, LAB) for _ in range(4)), return_exceptions=True)
+    made = await asyncio.gather(*(create_grouping(admin, GROUP, LAB) for _ in range(4)), return_exceptions=True)
 
     assert sorted(type(each).__name__ for each in made) == ["Conflict", "Conflict", "Conflict", "UUID"]
 
 
 async def test_a_name_that_stays_is_no_conflict(admin, audited):
-    key = await create_group(admin, LAB)
+    key = await create_grouping(admin, GROUP, LAB)
 
-    assert await update_group(admin, key, GroupChanges(name="Lab")) == key
+    assert await update_grouping(admin, GROUP, key, GroupingChanges(name="Lab")) == key
     assert (await audited())[-1]["changes"] == {"name": {"before": "Lab", "after": "Lab"}}
 
 
 async def test_of_two_who_add_a_member_at_once_one_does(admin, user, database):
-    group = await create_group(admin, LAB)
+    group = await create_grouping(admin, GROUP, LAB)
     membership = GroupMembership(group_id=group, user_id=who(user))
 
     made = await asyncio.gather(*(add_group_member(admin, membership) for _ in range(3)), return_exceptions=True)
@@ -93,15 +86,15 @@ async def test_of_two_who_add_a_member_at_once_one_does(admin, user, database):
 
 async def test_people_of_other_domains_are_no_members(admin, person):
     stranger = await person("eve@example.org", domains=("replication",))
-    group = await create_group(admin, LAB)
+    group = await create_grouping(admin, GROUP, LAB)
 
     with pytest.raises(NotFound, match="User not found"):
         await add_group_member(admin, GroupMembership(group_id=group, user_id=stranger.subject))
 
 
 async def test_a_deleted_group_is_no_member_and_has_none(admin, user):
-    group, project = await create_group(admin, LAB), await create_project(admin, NewProject(name="P"))
-    await delete_group(admin, group)
+    group, project = await create_grouping(admin, GROUP, LAB), await create_grouping(admin, PROJECT, NewGrouping(name="P"))
+    await delete_row(admin, GROUP, group)
 
     with pytest.raises(NotFound, match="Group not found"):
         await add_project_member(admin, ProjectMembership(project_id=project, member_type=MemberType.GROUP, member_id=group))
@@ -110,7 +103,7 @@ async def test_a_deleted_group_is_no_member_and_has_none(admin, user):
 
 
 async def test_a_member_leaves_a_project_whatever_it_is(admin, user, database):
-    project, group = await create_project(admin, NewProject(name="P")), await create_group(admin, LAB)
+    project, group = await create_grouping(admin, PROJECT, NewGrouping(name="P")), await create_grouping(admin, GROUP, LAB)
     for kind, member in ((MemberType.USER, who(user)), (MemberType.GROUP, group)):
         await add_project_member(admin, ProjectMembership(project_id=project, member_type=kind, member_id=member))
 
@@ -123,10 +116,10 @@ async def test_a_member_leaves_a_project_whatever_it_is(admin, user, database):
 
 
 async def test_a_grant_to_a_deleted_project_is_refused_and_one_that_is_there_stays(admin, file):
-    project = await create_project(admin, NewProject(name="P"))
+    project = await create_grouping(admin, PROJECT, NewGrouping(name="P"))
     new = NewGrant(file_id=file, grantee_type=GranteeType.PROJECT, grantee_id=project)
     key = await grant_file_access(admin, new)
-    await delete_project(admin, project)
+    await delete_row(admin, PROJECT, project)
 
     assert await grant_file_access(admin, new) == key
     await revoke_file_access(admin, file, key)
@@ -163,8 +156,8 @@ async def test_users_share_nothing(user, file):
     grant = NewGrant(file_id=file, grantee_type=GranteeType.USER, grantee_id=who(user))
     access = InstrumentAccess(instrument_id=uuid4(), user_id=who(user))
     for attempt in (
-        create_group(user, LAB),
-        create_project(user, NewProject(name="P")),
+        create_grouping(user, GROUP, LAB),
+        create_grouping(user, PROJECT, NewGrouping(name="P")),
         add_group_member(user, member),
         remove_group_member(user, member),
         remove_project_member(user, uuid4(), who(user)),

@@ -9,12 +9,11 @@ import pytest
 
 from core.errors import Forbidden, InvalidInput, NotFound, Unauthenticated
 from core.vocabulary import StorageType
+from resolvers.instruments.rows import STORAGE_LOCATION, delete_row, restore_row
 from resolvers.instruments.storage_locations import (
     NewStorageLocation,
     StorageLocationChanges,
     create_storage_location,
-    delete_storage_location,
-    restore_storage_location,
     update_storage_location,
 )
 from storage.sql.tables import storage_locations
@@ -243,12 +242,12 @@ async def test_delete_and_restore(admin, clock, stored, audited, entry):
     before = await stored(key)
     clock.advance(minutes=1)
 
-    assert await delete_storage_location(admin, key) == key
+    assert await delete_row(admin, STORAGE_LOCATION, key) == key
     assert await stored(key) == {**before, "enabled": False, "deleted_at": clock.now, "updated_at": clock.now}
     assert (await audited())[-1] == entry(admin, "delete", "storage_location", key)
 
     clock.advance(minutes=1)
-    assert await restore_storage_location(admin, key) == key
+    assert await restore_row(admin, STORAGE_LOCATION, key) == key
     assert await stored(key) == {**before, "enabled": False, "updated_at": clock.now}
     assert (await audited())[-1] == entry(admin, "restore", "storage_location", key)
 
@@ -256,12 +255,12 @@ async def test_delete_and_restore(admin, clock, stored, audited, entry):
 async def test_what_is_not_there_is_not_found(admin):
     key = await create_storage_location(admin, ARCHIVE)
     with pytest.raises(NotFound, match=r"^Deleted storage location not found$"):
-        await restore_storage_location(admin, key)
+        await restore_row(admin, STORAGE_LOCATION, key)
 
-    await delete_storage_location(admin, key)
+    await delete_row(admin, STORAGE_LOCATION, key)
     for call in (
         update_storage_location(admin, key, StorageLocationChanges()),
-        delete_storage_location(admin, key),
+        delete_row(admin, STORAGE_LOCATION, key),
     ):
         with pytest.raises(NotFound, match=r"^Storage location not found$"):
             await call
@@ -270,8 +269,8 @@ async def test_what_is_not_there_is_not_found(admin):
 CALLS = {
     "create": lambda ctx: create_storage_location(ctx, ARCHIVE),
     "update": lambda ctx: update_storage_location(ctx, uuid4(), StorageLocationChanges()),
-    "delete": lambda ctx: delete_storage_location(ctx, uuid4()),
-    "restore": lambda ctx: restore_storage_location(ctx, uuid4()),
+    "delete": lambda ctx: delete_row(ctx, STORAGE_LOCATION, uuid4()),
+    "restore": lambda ctx: restore_row(ctx, STORAGE_LOCATION, uuid4()),
 }
 
 
