@@ -30,6 +30,7 @@ def copy(tmp_path_factory):
     (folder / "tests/resolvers/instruments").mkdir(parents=True)
     for needed in (
         "tests/conftest.py",
+        "tests/effort.py",
         "tests/postgres.py",
         "tests/servers.py",
         "tests/sharing.py",
