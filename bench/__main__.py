@@ -15,7 +15,7 @@ from dataclasses import dataclass
 import uvloop
 
 from app.wiring import assemble
-from bench import harvest, stream, subscriptions
+from bench import harvest, lookups, stream, subscriptions
 from bench.data import fill
 from bench.databases import available, fresh, server_time
 from bench.measure import compare
@@ -35,6 +35,8 @@ class Size:
     idle: int = subscriptions.IDLE
     subscribers: int = subscriptions.SUBSCRIBERS
     events: int = subscriptions.EVENTS
+    uploaded: int = 50_000
+    items: int = 200_000
 
 
 async def main(size: Size, databases: Sequence[str]) -> Verdict:
@@ -49,6 +51,7 @@ async def main(size: Size, databases: Sequence[str]) -> Verdict:
     for database in databases:
         told = await subscriptions.measure(database, size.idle, size.subscribers, size.events)
         verdict.subscriptions(f"subscriptions, {database}", told)
+        verdict.lookups(f"lookups, {database}", await lookups.measure(database, size.uploaded, size.items))
     return verdict
 
 

@@ -1,24 +1,28 @@
-"""What lookups cost: an upload beside `csv.DictReader`, its memory, filters with and without the index, a page, an export.
+"""Lookups: an upload beside `csv.DictReader`, filters beside a scan, a page beside a handler by hand, an export.
 
-`python -m bench.lookups [rows]`
+Measured in a process of its own, whose memory nobody else has used: `python -m bench.lookups URL UPLOADED STORED`.
 """
 
 from __future__ import annotations
 
 import asyncio
 import csv
-import os
+import json
 import random
 import resource
+import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import orjson
 
+from bench.databases import fresh
 from core.clock import utc_now
 from core.lookups.declarations import Lookup
 from core.lookups.items import Query
@@ -31,19 +35,17 @@ from storage.sql.database import Database
 from storage.sql.migrate import migrate
 from storage.sql.opening import open_database
 
-DECLARATION = {
-    "name": "ipgeo",
-    "type": "lookup/ipaddressrange",
-    "fields": {
-        "city_name": {"type": "str"},
-        "country_iso_code": {"type": "str"},
-        "location": {"type": "geopoint"},
-        "as_number": {"type": "ui32"},
-        "risk": {"type": "fp64"},
-        "timezone": {"type": "str"},
-    },
+FIELDS = {
+    "city_name": {"type": "str"},
+    "country_iso_code": {"type": "str"},
+    "location": {"type": "geopoint"},
+    "as_number": {"type": "ui32"},
+    "risk": {"type": "fp64"},
+    "timezone": {"type": "str"},
 }
-WORDS = [
+DECLARATION = {"name": "ipgeo", "type": "lookup/ipaddressrange", "fields": FIELDS}
+
+CITIES = [
     "Praha",
     "Belgrade",
     "Pristina",
@@ -62,27 +64,133 @@ WORDS = [
     "Bergen",
 ]
 
+SELECTIVE = "dakar tur"
+"""A filter of three or more characters that few items match: the index is for it."""
 
-def make_file(path: Path, rows: int) -> None:
-    """Ranges of addresses with places, as in the sample data."""
-    some = random.Random(7)
+PAGE = 1_000
+TIMES = 5
+"""How often a question is asked; the quickest answer counts."""
+
+
+@dataclass(frozen=True, slots=True)
+class Figures:
+    """Seconds, megabytes, and how many of what. The upload's are of processor time; the rest waits for its database."""
+
+    uploaded: int
+    plain: float
+    upload: float
+    upload_growth: float
+    stored: int
+    filtered: float
+    scanned: float
+    page: float
+    page_by_hand: float
+    export: float
+    export_size: float
+    export_growth: float
+
+
+async def measure(database: str, uploaded: int, stored: int) -> Figures:
+    """Upload a file, then more until that many items are stored, and ask."""
+    async with fresh(database) as settings:
+        argv = [sys.executable, "-m", "bench.lookups", settings.url, str(uploaded), str(stored)]
+        done = await asyncio.to_thread(subprocess.run, argv, capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise RuntimeError(done.stderr)
+    return Figures(**json.loads(done.stdout))
+
+
+async def figures(url: str, uploaded: int, stored: int, folder: Path) -> Figures:
+    """What this process finds out."""
+    files = folder / "uploaded.csv", folder / "more.csv"
+    make_file(files[0], range(uploaded))
+    make_file(files[1], range(uploaded, stored))
+    database = await open_database(url)
+    try:
+        await migrate(database)
+        store, lookup = SqlLookupStore(database), await _new_lookup(database)
+        plain = min(_read_plainly(files[0]) for _ in range(3))
+        before, begun = _peak(), time.process_time()
+        await _upload(store, lookup, files[0])
+        spent, grown = time.process_time() - begun, _peak() - before
+        if stored > uploaded:
+            await _upload(store, lookup, files[1])
+        asked = await _ask(store, lookup, database)
+        before, begun, size, writer = _peak(), time.process_time(), 0, CsvWriter(lookup.declaration)
+        async for batch in store.walk(lookup):
+            size += len(writer.rows(batch))
+        export = {"export": time.process_time() - begun, "export_size": size / 2**20, "export_growth": _peak() - before}
+        return Figures(uploaded, plain, spent, grown, stored, **asked, **export)
+    finally:
+        await database.close()
+
+
+def make_file(path: Path, numbers: range) -> None:
+    """Ranges of addresses with places, as in the sample data; the same for the same numbers."""
     with path.open("w", newline="") as file:
         writer = csv.writer(file, delimiter=";")
-        writer.writerow(["_keys", *DECLARATION["fields"]])
-        for number in range(rows):
-            first = (
-                f"10.{number >> 12 & 255}.{number >> 4 & 255}.{number % 16 * 16}" if number < 2**20 else f"2001:db8::{number:x}"
-            )
-            last = first if ":" in first else f"{first.rpartition('.')[0]}.{number % 16 * 16 + 15}"
+        writer.writerow(["_keys", *FIELDS])
+        for number in numbers:
+            some = random.Random(number)
+            network = f"10.{number >> 12 & 255}.{number >> 4 & 255}.{number % 16 * 16}"
+            addresses = f"{network},{network.rpartition('.')[0]}.{number % 16 * 16 + 15}"
+            city = f"{some.choice(CITIES)} {some.choice(CITIES)}"
             place = f"{some.uniform(-89, 89):.6f}, {some.uniform(-179, 179):.6f}"
-            city = f"{some.choice(WORDS)} {some.choice(WORDS)}"
-            zone = f"Europe/{some.choice(WORDS)}"
-            writer.writerow(
-                [f"{first},{last}", city, some.choice(["CZ", "DE", "PK"]), place, number, round(some.random(), 4), zone]
-            )
+            zone = f"Europe/{some.choice(CITIES)}"
+            writer.writerow([addresses, city, some.choice(["CZ", "DE", "PK"]), place, number, round(some.random(), 4), zone])
 
 
-def read_plainly(path: Path) -> float:
+async def _new_lookup(database: Database) -> Lookup:
+    async with database.transaction() as transaction:
+        return await registry.add(transaction, declared(DECLARATION), "standard", utc_now())
+
+
+async def _upload(store: SqlLookupStore, lookup: Lookup, path: Path) -> None:
+    with path.open("rb") as file:
+        await upload(store, lookup, file, path.parent)
+
+
+async def _ask(store: SqlLookupStore, lookup: Lookup, database: Database) -> Mapping[str, float]:
+    found, filtered = await _quickest(partial(store.count, lookup, Query(SELECTIVE)))
+    same, scanned = await _quickest(partial(_scan, database), 2)
+    assert found == same, (found, same)
+    items, page = await _quickest(partial(store.page, lookup, limit=PAGE))
+    by_hand, page_by_hand = await _quickest(partial(_page_by_hand, database))
+    assert len(items) == len(orjson.loads(by_hand)), "both give the same page"
+    return {"filtered": filtered, "scanned": scanned, "page": page, "page_by_hand": page_by_hand}
+
+
+async def _quickest(ask: Callable[[], Awaitable[Any]], times: int = TIMES) -> tuple[Any, float]:
+    """The answer, and the least seconds that it took."""
+    least, answer = float("inf"), None
+    for _ in range(times):
+        begun = time.perf_counter()
+        answer = await ask()
+        least = min(least, time.perf_counter() - begun)
+    return answer, least
+
+
+async def _scan(database: Database) -> int:
+    """What a filter without an index does."""
+    items = "lookup_items"
+    if database.dialect.name == "postgresql":  # an expression has no index
+        items = "(SELECT search_text || '' AS search_text FROM lookup_items) AS items"
+    ((count,),) = await database.fetch(f"SELECT count(*) FROM {items} WHERE search_text LIKE '%{SELECTIVE}%'", [])
+    return int(count)
+
+
+async def _page_by_hand(database: Database) -> bytes:
+    columns = "item_id, keys, fields, expires_at, created_at, modified_at, version"
+    rows = await database.fetch(f"SELECT {columns} FROM lookup_items ORDER BY space, item_id LIMIT {PAGE}", [])
+    return orjson.dumps(
+        [
+            {"_id": row[0], "_keys": orjson.loads(row[1]), **dict(zip(FIELDS, orjson.loads(row[2]), strict=True)), "_v": row[6]}
+            for row in rows
+        ]
+    )
+
+
+def _read_plainly(path: Path) -> float:
     """Seconds of processor time that `csv.DictReader` takes."""
     begun = time.process_time()
     with path.open(newline="", encoding="utf-8-sig") as file:
@@ -91,99 +199,11 @@ def read_plainly(path: Path) -> float:
     return time.process_time() - begun
 
 
-async def new_lookup(database: Database) -> Lookup:
-    async with database.transaction() as transaction:
-        return await registry.add(transaction, declared(DECLARATION), "standard", utc_now())
-
-
-async def timed(work: Callable[[], Awaitable[Any]], rounds: int = 5) -> tuple[float, Any]:
-    """The least seconds of processor time, and what it returned."""
-    best, result = float("inf"), None
-    for _ in range(rounds):
-        begun = time.process_time()
-        result = await work()
-        best = min(best, time.process_time() - begun)
-    return best, result
-
-
-def peak() -> float:
-    """Megabytes."""
+def _peak() -> float:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
 
 
-async def measure(rows: int, url: str, folder: Path) -> None:
-    path = folder / "rows.csv"
-    make_file(path, rows)
-    database = await open_database(url)
-    try:
-        await migrate(database)
-        store = SqlLookupStore(database)
-        lookup = await new_lookup(database)
-        plain = min(read_plainly(path) for _ in range(3))
-        before = peak()
-        begun, clock = time.process_time(), time.perf_counter()
-        with path.open("rb") as file:
-            done = await upload(store, lookup, file, folder)
-        spent, lasted = time.process_time() - begun, time.perf_counter() - clock
-        size = path.stat().st_size / 2**20
-        print(
-            f"{done.count:,} rows, {size:.0f} MB: DictReader {plain:.2f} s, upload {spent:.2f} s of CPU, {lasted:.2f} s by the clock"
-        )
-        print(f"  {spent / plain:.1f}x, by the clock {lasted / plain:.1f}x; memory grew by {peak() - before:.0f} MB")
-        await _ask(store, lookup, database)
-        before, clock, length = peak(), time.process_time(), 0
-        writer = CsvWriter(lookup.declaration)
-        async for batch in store.walk(lookup):
-            length += len(writer.rows(batch))
-        print(
-            f"  export of {length / 2**20:.0f} MB: {time.process_time() - clock:.2f} s of CPU, memory grew by {peak() - before:.0f} MB"
-        )
-    finally:
-        await database.close()
-
-
-async def _ask(store: SqlLookupStore, lookup: Lookup, database: Database) -> None:
-    for text in ("10.17.34.", "dakar tur", "qqq", "ac"):
-        spent, items = await timed(lambda text=text: store.count(lookup, Query(text)))
-        like, same = await timed(lambda text=text: _scan(database, text), 2)
-        print(
-            f"  filter {text!r}: {items} items, {spent * 1000:.1f} ms; LIKE scan {same}, {like * 1000:.1f} ms: {like / spent:.1f}x"
-        )
-    spent, items = await timed(lambda: store.page(lookup, limit=1000))
-    by_hand, _ = await timed(lambda: _page_by_hand(database))
-    print(f"  page of {len(items)}: {spent * 1000:.1f} ms, by hand {by_hand * 1000:.1f} ms: {spent / by_hand:.1f}x")
-    spent, found = await timed(lambda: store.find(lookup, [(f"10.{at}.7.9",) for at in range(200)]))
-    print(f"  find of 200 addresses: {sum(item is not None for item in found)} found, {spent * 1000:.1f} ms")
-
-
-async def _scan(database: Database, text: str) -> Any:
-    """What a filter without an index does."""
-    statement = "SELECT count(*) FROM lookup_items WHERE search_text LIKE {}"
-    if database.dialect.name == "postgresql":  # pragma: no cover
-        statement = statement.replace("lookup_items", "(SELECT search_text || '' AS search_text FROM lookup_items) AS i")
-    return (await database.fetch(statement.format(f"'%{text}%'"), []))[0][0]
-
-
-async def _page_by_hand(database: Database) -> bytes:
-    rows = await database.fetch(
-        "SELECT item_id, keys, fields, expires_at, created_at, modified_at, version FROM lookup_items ORDER BY space, item_id LIMIT 1000",
-        [],
-    )
-    names = list(DECLARATION["fields"])
-    return orjson.dumps(
-        [
-            {"_id": row[0], "_keys": orjson.loads(row[1]), **dict(zip(names, orjson.loads(row[2]), strict=True)), "_v": row[6]}
-            for row in rows
-        ]
-    )
-
-
-def main() -> None:
-    rows = int(sys.argv[1]) if len(sys.argv) > 1 else 50_000
-    with tempfile.TemporaryDirectory() as folder:
-        url = os.environ.get("SWITCHYARD_DATABASE_URL") or f"sqlite+aiosqlite:///{folder}/switchyard.db"
-        asyncio.run(measure(rows, url, Path(folder)))
-
-
 if __name__ == "__main__":
-    main()
+    with tempfile.TemporaryDirectory() as own:
+        found = asyncio.run(figures(sys.argv[1], int(sys.argv[2]), int(sys.argv[3]), Path(own)))
+    print(json.dumps(asdict(found)))

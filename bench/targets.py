@@ -11,6 +11,7 @@ from bench.variants import AGAIN, DEEP, FASTAPI, FILES, GRANTED, GRAPHQL, HAND, 
 
 if TYPE_CHECKING:
     from bench.harvest import Spent
+    from bench.lookups import Figures as LookupFigures
     from bench.stream import Streamed
     from bench.subscriptions import Figures
 
@@ -25,6 +26,9 @@ STATEMENTS = 3
 STREAM_AT_MOST, GROWTH, HEALTH, HARVEST_AT_MOST = 2.0, 50.0, 0.5, 3.0
 IDLE_KILOBYTES, EVENT_AT_MOST = 100.0, 3.0
 """Of one idle subscription, so that a thousand take less than 100 MB; times a bare loop that writes the same frames."""
+
+UPLOAD_AT_MOST, UPLOAD_GROWTH, FILTER_AT_LEAST, PAGE_AT_MOST, EXPORT_GROWTH = 30.0, 150.0, 10.0, 2.0, 20.0
+"""Times `csv.DictReader`; MB; times a scan that has no index; times a page by hand; MB."""
 
 
 class Verdict:
@@ -93,6 +97,24 @@ class Verdict:
         self._table(title, ["subscriptions", "takes", "that is"], rows)
         self._at_most(f"{title}: KB of an idle one", each, IDLE_KILOBYTES)
         self._at_most(f"{title}: an event ÷ bare loop", found.ratio, EVENT_AT_MOST)
+
+    def lookups(self, title: str, found: LookupFigures) -> None:
+        """An upload, and what is asked of the items then."""
+        upload, page = found.upload / found.plain, found.page / found.page_by_hand
+        faster = found.scanned / found.filtered
+        rows = [
+            [f"upload of {found.uploaded:,} rows, CPU", f"{found.upload:.2f} s", f"{upload:.1f} times csv.DictReader"],
+            ["its memory", f"{found.upload_growth:.0f} MB", ""],
+            ["selective filter", f"{found.filtered * 1000:.1f} ms", f"{faster:.1f} times faster than a scan"],
+            ["page of 1,000", f"{found.page * 1000:.1f} ms", f"{page:.2f} times by hand"],
+            [f"export of {found.export_size:.0f} MB, CPU", f"{found.export:.2f} s", f"memory {found.export_growth:.0f} MB"],
+        ]
+        self._table(title, [f"{found.stored:,} items", "takes", "that is"], rows)
+        self._at_most(f"{title}: upload ÷ csv.DictReader", upload, UPLOAD_AT_MOST)
+        self._at_most(f"{title}: growth of an upload in MB", found.upload_growth, UPLOAD_GROWTH)
+        self._at_least(f"{title}: scan ÷ selective filter", faster, FILTER_AT_LEAST)
+        self._at_most(f"{title}: page ÷ by hand", page, PAGE_AT_MOST)
+        self._at_most(f"{title}: growth of an export in MB", found.export_growth, EXPORT_GROWTH)
 
     def conclude(self) -> int:
         """Print what was missed; the exit status."""

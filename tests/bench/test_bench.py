@@ -2,9 +2,11 @@
 
 import subprocess
 import sys
+from dataclasses import replace
 
 import pytest
 
+from bench.lookups import Figures as LookupFigures
 from bench.measure import Costs, Ratio
 from bench.subscriptions import Figures
 from bench.targets import Verdict
@@ -15,8 +17,8 @@ SMALL = """
 import asyncio, logging
 from bench.__main__ import Size, main
 logging.disable(logging.INFO)
-SUBSCRIPTIONS = {{"idle": 200, "subscribers": 5, "events": 2}}
-asyncio.run(main(Size(rounds=2, files=130, streamed=450, streams=1, harvested=4, **SUBSCRIPTIONS), ["{database}"]))
+MORE = {{"idle": 200, "subscribers": 5, "events": 2, "uploaded": 100, "items": 2500}}
+asyncio.run(main(Size(rounds=2, files=130, streamed=450, streams=1, harvested=4, **MORE), ["{database}"]))
 """
 
 
@@ -37,8 +39,10 @@ def test_a_small_run(database):
         f"GET /api/files, 450 rows, {database}",
         "harvest of 4 small local files",
         f"subscriptions, {database}",
+        f"lookups, {database}",
     ]
     assert "| 200 idle |" in run.stdout
+    assert "| upload of 100 rows, CPU |" in run.stdout
     for name in (HAND, REST, GRAPHQL, FASTAPI, STRAWBERRY):
         assert f"| {name} |" in run.stdout
 
@@ -70,6 +74,22 @@ def test_what_is_missed(capsys):
         "- list: Strawberry + ORM ÷ Switchyard REST is 7.50, at least 8 was wanted",
         "- nested: 4 statements instead of 3",
     ]
+
+
+def test_lookups(capsys):
+    verdict = Verdict()
+    met = LookupFigures(100, 1.0, 30.0, 149, 200, 0.01, 0.1, 0.02, 0.01, 1.0, 30, 20)
+    verdict.lookups("met", met)
+    assert verdict.missed == []
+    verdict.lookups("missed", replace(met, upload=31.0, upload_growth=151, scanned=0.09, page=0.021, export_growth=21))
+    assert verdict.missed == [
+        "missed: upload ÷ csv.DictReader is 31.00, at most 30 was wanted",
+        "missed: growth of an upload in MB is 151.00, at most 150 was wanted",
+        "missed: scan ÷ selective filter is 9.00, at least 10 was wanted",
+        "missed: page ÷ by hand is 2.10, at most 2 was wanted",
+        "missed: growth of an export in MB is 21.00, at most 20 was wanted",
+    ]
+    assert "| upload of 100 rows, CPU | 30.00 s | 30.0 times csv.DictReader |" in capsys.readouterr().out
 
 
 def test_subscriptions(capsys):
