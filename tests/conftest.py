@@ -167,8 +167,8 @@ def database_url(database_kind: str, migrated: Path, _shared: Database) -> Itera
 
 
 @pytest.fixture
-async def database(database_kind: str, database_url: str, _shared: Database) -> AsyncIterator[Database]:
-    if database_kind == "sqlite":
+async def database(database_url: str, _shared: Database) -> AsyncIterator[Database]:
+    if database_url == str(_shared.engine.url):
         yield _shared
         return
     database = await open_database(database_url)

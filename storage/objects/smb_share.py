@@ -32,6 +32,9 @@ _FAREWELL = 2.0
 _GIVE_UP = 3
 """Files in a row that cost the connection before the server is taken for broken."""
 
+_WAS_OPEN = {errno.EBADF, errno.EPIPE, errno.ENOTCONN}
+"""What is told of a socket that was connected: the first when the thread that reads has noticed and closed it."""
+
 _LOCK_CONFLICT = 0xC0000054
 _NO_LOGON_SERVERS = 0xC000005E
 _NETWORK_SESSION_EXPIRED = 0xC000035C
@@ -233,7 +236,7 @@ class Share:
                 return f"there is no host called {self.address.host}"
             case TimeoutError():
                 return f"the SMB server {self.address} does not answer within {seconds:g} s"
-            case OSError():
+            case OSError() if cause.errno not in _WAS_OPEN:
                 return f"the SMB server {self.address} does not answer: {cause.strerror or cause}"
             case SMBException() if "timeout" in str(cause):  # the library has no class for it
                 return f"the SMB server {self.address} does not answer within {seconds:g} s"

@@ -40,16 +40,15 @@ async def _shelves(empty_shelves: Path, tmp_path_factory: pytest.TempPathFactory
 
 
 @pytest.fixture
-async def world(database_kind: str, empty_shelves: Path, _shelves: Database) -> AsyncIterator[World]:
+async def world(database_kind: str, database_url: str, empty_shelves: Path, _shelves: Database) -> AsyncIterator[World]:
     if database_kind == "sqlite":
         copy_again(empty_shelves, _shelves)
         yield _world(_shelves)
         return
-    with empty() as url:
-        database = await open_database(url)
-        await _create_tables(database)
-        yield _world(database)
-        await database.close()
+    database = await open_database(database_url)
+    await _create_tables(database)
+    yield _world(database)
+    await database.close()
 
 
 def _world(database: Database) -> World:
