@@ -19,7 +19,7 @@ COPY rest_compat/ rest_compat/
 COPY schema/ schema/
 COPY storage/ storage/
 COPY --from=browser /build/dist/ app/browser/dist/
-RUN /venv/bin/pip install --no-cache-dir --disable-pip-version-check .
+RUN /venv/bin/pip install --no-cache-dir --disable-pip-version-check '.[elasticsearch]'
 
 FROM python:3.12-slim-bookworm
 LABEL org.opencontainers.image.title="Switchyard" \

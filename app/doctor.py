@@ -90,6 +90,8 @@ async def examine(settings: Settings, host: str = "127.0.0.1", clock: Clock = ut
         yield finding
     async for finding in _database(settings, clock):
         yield finding
+    async for finding in _lookups(settings):
+        yield finding
     async for finding in _mail(settings):
         yield finding
     yield _pages()
@@ -183,6 +185,12 @@ def _extras(settings: Settings) -> Iterator[Finding]:
         yield _problem(
             "traces", "OpenTelemetry is not installed", "pip install 'switchyard[tracing]', or unset SWITCHYARD_TRACES"
         )
+    if settings.elasticsearch_url is not None and find_spec("elasticsearch") is None:
+        yield _problem(
+            "lookups",
+            "the client of Elasticsearch is not installed",
+            "pip install 'switchyard[elasticsearch]', or unset SWITCHYARD_ELASTICSEARCH_URL",
+        )
     if settings.trusted_documents is not None and not settings.trusted_documents.exists():
         place = settings.trusted_documents
         yield _problem("documents", f"{place} is not there", "Set SWITCHYARD_TRUSTED_DOCUMENTS to where they are")
@@ -270,6 +278,25 @@ def _pages() -> Finding:
     if not (BUNDLE / "graphiql.html").is_file():
         return _warning("pages", "plain ones: the explorer and references were not built", "With npm installed: make assets")
     return _ok("pages", "built")
+
+
+# --- the store of lookups' items -----------------------------------------------------------------------------------------
+
+
+async def _lookups(settings: Settings) -> AsyncIterator[Finding]:
+    if settings.elasticsearch_url is None or find_spec("elasticsearch") is None:
+        return
+    from storage.lookups.elasticsearch_server import Server
+
+    server, begun = Server(settings.elasticsearch_url.get_secret_value()), time.perf_counter()
+    try:
+        yield _ok(
+            "lookups", f"Elasticsearch {await server.version()}, {(time.perf_counter() - begun) * 1000:.0f} ms to connect"
+        )
+    except Unavailable:
+        yield _problem("lookups", "Elasticsearch does not answer", "Look at SWITCHYARD_ELASTICSEARCH_URL, and into its log")
+    finally:
+        await server.close()
 
 
 # --- the database ------------------------------------------------------------------------------------------------------

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from functools import cache, partial
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import orjson
 from starlette.requests import Request
@@ -27,6 +27,9 @@ from app.settings import Settings
 from core.errors import Unavailable
 from storage.sql.database import Database
 from storage.sql.migrate import newest_revision
+
+if TYPE_CHECKING:
+    from storage.lookups.elasticsearch_server import Server
 
 log = logging.getLogger("switchyard")
 
@@ -147,12 +150,14 @@ def _explained(error: BaseException | None, name: str) -> str:
 # --- what is looked at -------------------------------------------------------------------------------------------------
 
 
-def checks_of(settings: Settings, database: Database) -> list[Check]:
+def checks_of(settings: Settings, database: Database, elasticsearch: Server | None = None) -> list[Check]:
     """Of every store that is configured."""
     folders = [settings.data_dir, *settings.roots]
+    lookups = [] if elasticsearch is None else [Check("lookups", partial(_greets, elasticsearch), vital=False)]
     return [
         Check("database", partial(_answers, database)),
         Check("schema", partial(_newest, database)),
+        *lookups,
         *(Check(f"files {number}", partial(_writable, root), vital=False) for number, root in enumerate(settings.roots, 1)),
         Check("disk", partial(_room, folders), vital=False),
     ]
@@ -161,6 +166,13 @@ def checks_of(settings: Settings, database: Database) -> list[Check]:
 async def _answers(database: Database) -> None:
     try:
         await database.fetch("SELECT 1", ())
+    except Unavailable as error:
+        raise CheckError("does not answer") from error
+
+
+async def _greets(elasticsearch: Server) -> None:
+    try:
+        await elasticsearch.version()
     except Unavailable as error:
         raise CheckError("does not answer") from error
 

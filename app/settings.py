@@ -32,6 +32,7 @@ PUBLISHED = frozenset({"change-me", "changeme", "change_me", "secret"})
 """Keys that documentation and example files show: whoever reads them could sign tokens."""
 
 _ORIGIN = re.compile(r"https?://[^/?#*@\s]+")
+_SERVER = re.compile(r"https?://(?:[^/?#@\s]+@)?[^/?#@\s]+:[0-9]+(?:/[^?#\s]*)?")
 
 
 def _setting(default: Any, description: str, *names: str, **bounds: Any) -> Any:
@@ -336,6 +337,17 @@ class Settings(BaseSettings):
         "Tenants of the lookups domain, comma-separated; by default every tenant that a token names.",
         "SWITCHYARD_LOOKUPS_TENANTS",
     )
+    elasticsearch_url: SecretStr | None = _setting(
+        None,
+        "Elasticsearch for the items of lookups, `https://USER:PASSWORD@HOST:9200`, several comma-separated; by default they are in the database. Needs the extra `elasticsearch`.",
+        "SWITCHYARD_ELASTICSEARCH_URL",
+    )
+    elasticsearch_prefix: str = _setting(
+        "",
+        "With what the names of its indexes begin: one for each installation that shares an Elasticsearch.",
+        "SWITCHYARD_ELASTICSEARCH_PREFIX",
+        pattern=r"^([a-z0-9][a-z0-9._-]{0,31})?$",
+    )
     lookups_cell: int = _setting(
         131_072,
         "Longest cell of a CSV file that is uploaded to a lookup, in characters.",
@@ -361,6 +373,14 @@ class Settings(BaseSettings):
             raise ValueError(
                 "this is no database URL: write it as sqlite+aiosqlite:///PATH or postgresql+asyncpg://USER:PASSWORD@HOST/NAME"
             ) from error
+        return value
+
+    @field_validator("elasticsearch_url")
+    @classmethod
+    def _whole_urls(cls, value: SecretStr | None) -> SecretStr | None:
+        for url in [] if value is None else _split(value.get_secret_value()):
+            if not _SERVER.fullmatch(url):
+                raise ValueError("write it as https://HOST:9200 or https://USER:PASSWORD@HOST:9200, with the port")
         return value
 
     @field_validator("secret_key")

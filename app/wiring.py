@@ -46,6 +46,7 @@ from rest_compat.dialects.lookups import Lookups
 from rest_compat.once import Once
 from rest_compat.shim import RestShim
 from schema.root import build_schema
+from storage.lookups.protocol import LookupStore
 from storage.lookups.sql import SqlLookupStore
 from storage.objects.opening import StorageAccess
 from storage.sql.database import Database
@@ -54,6 +55,7 @@ from storage.sql.opening import open_database
 
 if TYPE_CHECKING:
     from app.tracing import Tracing
+    from storage.lookups.elasticsearch_server import Server
 
 OPERATIONS = Path(rest_compat.__file__).parent / "operations"
 
@@ -143,6 +145,7 @@ class Parts:
     metrics: Metrics
     readiness: Readiness
     tracing: Tracing | None
+    elasticsearch: Server | None
 
     async def close(self) -> None:
         """Release what was opened."""
@@ -152,6 +155,8 @@ class Parts:
         self.readiness.close()
         await self.contexts.schemes.settle()
         await self.database.close()
+        if self.elasticsearch is not None:
+            await self.elasticsearch.close()
         if self.tracing is not None:
             await self.tracing.close()
 
@@ -189,6 +194,7 @@ def _assemble(settings: Settings, database: Database, clock: Clock) -> Parts:
     passwords = HashedPasswords(queue=settings.password_queue)
     outbox = outbox_of(settings)
     tokens = SignedTokens(*derived_keys(settings, master, "instruments tokens"), lifetime=settings.token_lifetime, clock=clock)
+    elastic = _elasticsearch(settings)
     links = SignedLinks(derived_keys(settings, master, "download links"), settings.download_lifetime, clock)
     services = Services(
         keyring=keyring(settings, master),
@@ -213,7 +219,7 @@ def _assemble(settings: Settings, database: Database, clock: Clock) -> Parts:
         allowed_roots=settings.roots,
         downloads=links,
         lookups=LookupServices(
-            SqlLookupStore(database, lambda: clock().timestamp()),
+            _items_in(database, elastic, settings.elasticsearch_prefix, clock),
             settings.data_dir / "uploads",
             settings.tenants,
             settings.lookups_cell,
@@ -250,8 +256,9 @@ def _assemble(settings: Settings, database: Database, clock: Clock) -> Parts:
         Downloads(links, database, access, settings.roots, most=settings.downloads),
         None if settings.web_root is None else WebClient(settings.web_root, RESERVED),
         Metrics(graph, database, clock),
-        Readiness(checks_of(settings, database), Drain(settings.drain)),
+        Readiness(checks_of(settings, database, elastic), Drain(settings.drain)),
         _tracing(settings, database),
+        elastic,
     )
 
 
@@ -264,6 +271,32 @@ def schemes_of(settings: Settings, master: Secret, tokens: SignedTokens, databas
     except (OSError, ValueError) as error:
         raise ValueError(f"SWITCHYARD_LOOKUPS_JWKS: {error}") from error
     return schemes if secret is None and keys is None else [*schemes, LookupsScheme(secret, keys, clock)]
+
+
+def _elasticsearch(settings: Settings) -> Server | None:
+    """Nothing is asked of it yet: it may come later than this server."""
+    if settings.elasticsearch_url is None:
+        return None
+    try:
+        from storage.lookups.elasticsearch_server import Server
+    except ImportError as error:
+        raise ValueError(
+            "SWITCHYARD_ELASTICSEARCH_URL needs the extra `elasticsearch`: pip install 'switchyard[elasticsearch]'"
+        ) from error
+    return Server(settings.elasticsearch_url.get_secret_value())
+
+
+def _items_in(database: Database, elastic: Server | None, prefix: str, clock: Clock) -> LookupStore:
+    """Declarations are in the database, whatever holds the items."""
+
+    def now() -> float:
+        return clock().timestamp()
+
+    if elastic is None:
+        return SqlLookupStore(database, now)
+    from storage.lookups.elasticsearch import ElasticsearchLookupStore
+
+    return ElasticsearchLookupStore(elastic, database, now, prefix)
 
 
 def _tracing(settings: Settings, database: Database) -> Tracing | None:

@@ -48,6 +48,7 @@ def test_every_setting_is_read_from_each_of_its_names(monkeypatch):
         "traces": "http://127.0.0.1:4318",
         "encryption_key": KEY,
         "database_url": "sqlite+aiosqlite:///x.db",
+        "elasticsearch_url": "http://127.0.0.1:9200",
         "cookie_secure": "false",
         "old_encryption_keys": f"{KEY},{KEY}",
         "public_url": "https://example.org",

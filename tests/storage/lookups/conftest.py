@@ -15,9 +15,11 @@ from core.lookups.items import Change, Item
 from resolvers.lookups.bodies import new_item, read_body
 from resolvers.lookups.declarations import changed, declared
 from storage.lookups import registry
+from storage.lookups.elasticsearch import ElasticsearchLookupStore
 from storage.lookups.protocol import LookupStore
 from storage.lookups.sql import SqlLookupStore
 from storage.sql.database import Database
+from tests.elasticsearch import own_indexes
 
 NOON = 1_795_262_400.0
 """2026-11-21T12:00:00Z."""
@@ -85,7 +87,14 @@ async def _relational(database: Database, now: Callable[[], float]) -> AsyncIter
 
 Opened = Callable[[Database, Callable[[], float]], AbstractAsyncContextManager[LookupStore]]
 
-STORES: dict[str, Opened] = {"sqlite": _relational, "postgresql": _relational}
+
+@asynccontextmanager
+async def _elasticsearch(database: Database, now: Callable[[], float]) -> AsyncIterator[LookupStore]:
+    async with own_indexes() as (server, prefix):
+        yield ElasticsearchLookupStore(server, database, now, prefix)
+
+
+STORES: dict[str, Opened] = {"sqlite": _relational, "postgresql": _relational, "elasticsearch": _elasticsearch}
 """By name: from the database of declarations and a clock."""
 
 
