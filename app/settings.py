@@ -49,6 +49,7 @@ class Settings(BaseSettings):
         frozen=True,
         extra="ignore",
         case_sensitive=True,
+        hide_input_in_errors=True,  # some are secrets
     )
 
     profile: Literal["development", "production"] = _setting(

@@ -25,6 +25,13 @@ def refused(**settings: str) -> str:
     return str(refusal.value)
 
 
+def test_what_is_refused_is_not_repeated():
+    """It may be a secret, and whoever starts the program logs what is raised."""
+    told = refused(SWITCHYARD_ELASTICSEARCH_URL="http://ada:horse-battery@nowhere")
+    assert "write it as https://HOST:9200" in told
+    assert "horse-battery" not in told
+
+
 # --- names -------------------------------------------------------------------------------------------------------------
 
 
