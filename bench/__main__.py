@@ -52,6 +52,8 @@ async def main(size: Size, databases: Sequence[str]) -> Verdict:
         told = await subscriptions.measure(database, size.idle, size.subscribers, size.events)
         verdict.subscriptions(f"subscriptions, {database}", told)
         verdict.lookups(f"lookups, {database}", await lookups.measure(database, size.uploaded, size.items))
+    if (sent := await lookups.measure_elasticsearch(size.uploaded)) is not None:
+        verdict.sent("upload to a lookup, Elasticsearch", sent)
     return verdict
 
 

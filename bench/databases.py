@@ -17,7 +17,7 @@ from sqlalchemy import make_url
 
 from app.settings import Settings
 
-SERVER = Path(__file__).parents[1] / "scripts" / "servers" / "postgres"
+SERVERS = Path(__file__).parents[1] / "scripts" / "servers"
 VARIABLE = "SWITCHYARD_TEST_POSTGRESQL"
 
 COUNTED = 10**9
@@ -40,7 +40,7 @@ async def fresh(database: str) -> AsyncIterator[Settings]:
             return
         server = _server()
         if server is None:
-            raise SystemExit(f"PostgreSQL does not answer: {SERVER} start, or set {VARIABLE}")
+            raise SystemExit(f"PostgreSQL does not answer: {SERVERS}/postgres start, or set {VARIABLE}")
         name = f"bench_{os.getpid()}_{uuid4().hex[:6]}"
         await _administer(server, f"CREATE DATABASE {name} TEMPLATE template0")
         try:
@@ -71,12 +71,20 @@ def _nanoseconds(file: Path) -> int:
         return 0
 
 
+def elasticsearch() -> str | None:
+    """The URL of the one that answers."""
+    return _answering("elasticsearch")
+
+
 def _server() -> str | None:
-    if VARIABLE in os.environ:
-        return os.environ[VARIABLE]
-    if subprocess.run([SERVER, "status"], capture_output=True, check=False).returncode != 0:
+    return os.environ.get(VARIABLE) or _answering("postgres")
+
+
+def _answering(name: str) -> str | None:
+    script = SERVERS / name
+    if subprocess.run([script, "status"], capture_output=True, check=False).returncode != 0:
         return None
-    printed = subprocess.run([SERVER, "env"], capture_output=True, check=True, text=True).stdout
+    printed = subprocess.run([script, "env"], capture_output=True, check=True, text=True).stdout
     return next(word.partition("=")[2] for word in shlex.split(printed) if "=" in word)
 
 

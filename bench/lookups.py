@@ -1,6 +1,7 @@
 """Lookups: an upload beside `csv.DictReader`, filters beside a scan, a page beside a handler by hand, an export.
 
 Measured in a process of its own, whose memory nobody else has used: `python -m bench.lookups URL UPLOADED STORED`.
+On Elasticsearch, when one answers: an upload beside a script that sends the same rows with the client's bulk helper.
 """
 
 from __future__ import annotations
@@ -8,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import csv
 import json
+import os
 import random
 import resource
 import subprocess
@@ -21,8 +23,10 @@ from pathlib import Path
 from typing import Any
 
 import orjson
+from elasticsearch import AsyncElasticsearch
+from elasticsearch.helpers import async_bulk
 
-from bench.databases import fresh
+from bench.databases import elasticsearch, fresh
 from core.clock import utc_now
 from core.lookups.declarations import Lookup
 from core.lookups.items import Query
@@ -30,6 +34,8 @@ from resolvers.lookups.csv_writing import CsvWriter
 from resolvers.lookups.declarations import declared
 from resolvers.lookups.uploading import upload
 from storage.lookups import registry
+from storage.lookups.elasticsearch import ElasticsearchLookupStore
+from storage.lookups.elasticsearch_server import Server
 from storage.lookups.sql import SqlLookupStore
 from storage.sql.database import Database
 from storage.sql.migrate import migrate
@@ -123,6 +129,51 @@ async def figures(url: str, uploaded: int, stored: int, folder: Path) -> Figures
         return Figures(uploaded, plain, spent, grown, stored, **asked, **export)
     finally:
         await database.close()
+
+
+@dataclass(frozen=True, slots=True)
+class Sent:
+    """Seconds by the clock, the quickest of some rounds: rows that Elasticsearch can be asked for when they are over."""
+
+    rows: int
+    ours: float
+    script: float
+
+
+async def measure_elasticsearch(rows: int, rounds: int = 3) -> Sent | None:
+    """None when no Elasticsearch answers."""
+    address = elasticsearch()
+    if address is None:
+        return None
+    server, prefix, ours, script = Server(address), f"bench{os.getpid()}-", [], []
+    try:
+        async with fresh("sqlite") as settings, AsyncElasticsearch(address) as client:
+            database, path = await open_database(settings.url), settings.data_dir / "rows.csv"
+            await asyncio.to_thread(make_file, path, range(rows))
+            await migrate(database)
+            store, lookup = ElasticsearchLookupStore(server, database, prefix=prefix), await _new_lookup(database)
+            for number in range(rounds):
+                await store.clear(lookup)
+                begun = time.perf_counter()
+                with path.open("rb") as file:
+                    await upload(store, lookup, file, path.parent)
+                ours.append(time.perf_counter() - begun)
+                begun = time.perf_counter()
+                await _send(client, f"{prefix}script-{number}.lkp-bench", path)
+                script.append(time.perf_counter() - begun)
+            await database.close()
+        return Sent(rows, min(ours), min(script))
+    finally:
+        for index in await server.notes(f"{prefix}*"):
+            await server.remove(index)
+        await server.close()
+
+
+async def _send(client: AsyncElasticsearch, index: str, path: Path) -> None:
+    with path.open(newline="", encoding="utf-8") as file:
+        rows = csv.DictReader(file, delimiter=";")
+        await async_bulk(client, ({"_index": index, "_id": row.pop("_keys"), **row} for row in rows))
+    await client.indices.refresh(index=index)
 
 
 def make_file(path: Path, numbers: range) -> None:

@@ -12,6 +12,7 @@ from bench.variants import AGAIN, DEEP, FASTAPI, FILES, GRANTED, GRAPHQL, HAND, 
 if TYPE_CHECKING:
     from bench.harvest import Spent
     from bench.lookups import Figures as LookupFigures
+    from bench.lookups import Sent
     from bench.stream import Streamed
     from bench.subscriptions import Figures
 
@@ -29,6 +30,9 @@ IDLE_KILOBYTES, EVENT_AT_MOST = 100.0, 3.0
 
 UPLOAD_AT_MOST, UPLOAD_GROWTH, FILTER_AT_LEAST, PAGE_AT_MOST, EXPORT_GROWTH = 30.0, 150.0, 10.0, 2.0, 20.0
 """Times `csv.DictReader`; MB; times a scan that has no index; times a page by hand; MB."""
+
+SENT_AT_MOST = 1.5
+"""Times a script that sends the same rows to Elasticsearch."""
 
 
 class Verdict:
@@ -115,6 +119,15 @@ class Verdict:
         self._at_least(f"{title}: scan ÷ selective filter", faster, FILTER_AT_LEAST)
         self._at_most(f"{title}: page ÷ by hand", page, PAGE_AT_MOST)
         self._at_most(f"{title}: growth of an export in MB", found.export_growth, EXPORT_GROWTH)
+
+    def sent(self, title: str, found: Sent) -> None:
+        """An upload to Elasticsearch."""
+        rows = [
+            ["a script with the client's bulk helper", f"{found.script:.2f}", "1.00"],
+            ["Switchyard upload", f"{found.ours:.2f}", f"{found.ours / found.script:.2f}"],
+        ]
+        self._table(title, [f"{found.rows:,} rows", "wall s", "÷ script"], rows)
+        self._at_most(f"{title}: wall ÷ script", found.ours / found.script, SENT_AT_MOST)
 
     def conclude(self) -> int:
         """Print what was missed; the exit status."""

@@ -7,6 +7,7 @@ from dataclasses import replace
 import pytest
 
 from bench.lookups import Figures as LookupFigures
+from bench.lookups import Sent
 from bench.measure import Costs, Ratio
 from bench.subscriptions import Figures
 from bench.targets import Verdict
@@ -27,6 +28,7 @@ asyncio.run(main(Size(rounds=2, files=130, streamed=450, streams=1, harvested=4,
 def test_a_small_run(database):
     if database == "postgresql":
         environment("postgres")
+    environment("elasticsearch")
     run = subprocess.run([sys.executable, "-c", SMALL.format(database=database)], capture_output=True, text=True, check=False)
     assert (run.returncode, run.stderr) == (0, "")
     titles = [line for line in run.stdout.splitlines() if line and not line.startswith("|")]
@@ -40,6 +42,7 @@ def test_a_small_run(database):
         "harvest of 4 small local files",
         f"subscriptions, {database}",
         f"lookups, {database}",
+        "upload to a lookup, Elasticsearch",
     ]
     assert "| 200 idle |" in run.stdout
     assert "| upload of 100 rows, CPU |" in run.stdout
@@ -90,6 +93,15 @@ def test_lookups(capsys):
         "missed: growth of an export in MB is 21.00, at most 20 was wanted",
     ]
     assert "| upload of 100 rows, CPU | 30.00 s | 30.0 times csv.DictReader |" in capsys.readouterr().out
+
+
+def test_what_is_sent(capsys):
+    verdict = Verdict()
+    verdict.sent("met", Sent(100, 3.0, 2.0))
+    assert verdict.missed == []
+    verdict.sent("missed", Sent(100, 3.2, 2.0))
+    assert verdict.missed == ["missed: wall ÷ script is 1.60, at most 1.5 was wanted"]
+    assert "| Switchyard upload | 3.00 | 1.50 |" in capsys.readouterr().out
 
 
 def test_subscriptions(capsys):

@@ -328,6 +328,30 @@ async def test_a_file_is_merged_as_a_whole(editor, name):
     assert (await look(editor, lookup, "items { totalCount }"))["items"] == {"totalCount": 1}
 
 
+async def test_the_longest_cell_is_a_setting(assembled, name):
+    async with assembled(SWITCHYARD_LOOKUPS_CELL=10) as world:
+        editor = world.bearer(FULL)
+        lookup = await declare(editor, name)
+        answer = await upload(editor, lookup, b"code;name\nCZ;0123456789\nAT;0123456789a\n")
+        assert (code(answer), answer["errors"][0]["message"]) == ("INVALID_INPUT", "line 3: a cell has more than 10 characters")
+        assert (await look(editor, lookup, "items { totalCount }"))["items"] == {"totalCount": 0}
+        assert (await upload(editor, lookup, b"code;name\nCZ;0123456789\n"))["data"]["uploadLookup"]["count"] == 1
+
+
+async def test_how_much_is_written_at_a_time_is_a_setting(assembled, name, monkeypatch):
+    async with assembled(SWITCHYARD_LOOKUPS_CHUNK=2) as world:
+        editor, store, sizes = world.bearer(FULL), world.parts.services.lookups.store, []
+        lookup, whole = await declare(editor, name), store.write
+
+        async def write(into, changes):
+            sizes.append(len(changes))
+            await whole(into, changes)
+
+        monkeypatch.setattr(store, "write", write)
+        await upload(editor, lookup, b"code\na\nb\nc\nd\ne\n")
+        assert sizes == [2, 2, 1]
+
+
 async def test_files_are_for_editors(world, editor, name):
     lookup = await declare(editor, name)
     for caller, expected in ((world.bearer({TENANT: [ACCESS]}), "FORBIDDEN"), (world.admin, "UNAUTHENTICATED")):
