@@ -81,7 +81,7 @@ def test_what_is_missed(capsys):
 
 def test_lookups(capsys):
     verdict = Verdict()
-    met = LookupFigures(100, 1.0, 30.0, 149, 200, 0.01, 0.1, 0.02, 0.01, 1.0, 30, 20)
+    met = LookupFigures(100, 1.0, 30.0, 149, 200, 0.01, 0.1, 0.02, 0.08, 0.02, 0.01, 1.0, 30, 20)
     verdict.lookups("met", met)
     assert verdict.missed == []
     verdict.lookups("missed", replace(met, upload=31.0, upload_growth=151, scanned=0.09, page=0.021, export_growth=21))
