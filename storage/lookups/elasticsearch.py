@@ -8,25 +8,20 @@ from __future__ import annotations
 
 import logging
 
-from sqlalchemy import delete, exists, select
+from sqlalchemy import select
 
 from core.clock import utc_now
 from core.errors import Conflict, NotFound, Unavailable
 from core.lookups.declarations import Lookup
-from storage.lookups.elasticsearch_documents import (
-    index_of,
-)
+from storage.lookups.elasticsearch_documents import index_of
 from storage.lookups.elasticsearch_queries import BY_ID, expired
 from storage.lookups.elasticsearch_reading import AT_A_TIME
 from storage.lookups.elasticsearch_server import Action, Gone
 from storage.lookups.elasticsearch_writing import Writer
-from storage.lookups.registry import held_row, lookup_of, refill
-from storage.sql.tables import lookup_items, lookup_spaces, lookups
+from storage.lookups.registry import forget, held_row, lookup_of, refill, unreached
+from storage.sql.tables import lookups
 
 log = logging.getLogger(__name__)
-
-_UNREACHED = ~exists().where(lookups.c.space == lookup_spaces.c.number)
-"""Spaces of no lookup."""
 
 
 class ElasticsearchLookupStore(Writer):
@@ -94,17 +89,13 @@ class ElasticsearchLookupStore(Writer):
             index = index_of(self._prefix, lookup_of(row), row["space"])
             if index in notes:
                 removed += await self._remove_expired(index)
-        unreached = await self._database.all(select(lookup_spaces).where(_UNREACHED))
-        for space in unreached:
+        for space in await unreached(self._database):
             mark = {"prefix": self._prefix, "space": space["number"], "created_at": space["created_at"].isoformat()}
             for index in (name for name, note in notes.items() if mark.items() <= note.items()):
                 counted = await self._server.search(index, {"size": 0, "track_total_hits": True})
                 await self._server.remove(index)
                 removed += int(counted["hits"]["total"]["value"])
-            async with self._database.transaction() as transaction:
-                left = exists().where(lookup_items.c.space == lookup_spaces.c.number)
-                gone = (lookup_spaces.c.number == space["number"], _UNREACHED, ~left)
-                await transaction.execute(delete(lookup_spaces).where(*gone))
+            await forget(self._database, space["number"])
         return removed
 
     async def _remove_expired(self, index: str) -> int:

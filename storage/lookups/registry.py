@@ -2,25 +2,40 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 from uuid import UUID, uuid4
 
-from sqlalchemy import delete, insert, select, update
+from sqlalchemy import delete, exists, insert, select, update
 
 from core.errors import Conflict, NotFound
 from core.lookups.declarations import Declaration, Field, Key, Lookup, lookup_id
 from core.lookups.folding import BETWEEN, fold
 from core.vocabulary import ValueType
 from storage.sql.database import Database, Transaction
-from storage.sql.tables import lookup_spaces, lookups
+from storage.sql.tables import lookup_items, lookup_spaces, lookups
 
 
 async def find(database: Database, identifier: str) -> Lookup | None:
     """By its lookup_id."""
     row = await database.first(select(lookups).where(lookups.c.lookup_id == identifier))
     return None if row is None else lookup_of(row)
+
+
+_UNREACHED = ~exists().where(lookups.c.space == lookup_spaces.c.number)
+
+
+async def unreached(database: Database) -> Sequence[Mapping[Any, Any]]:
+    """Spaces of no lookup, which a clear or a deletion has left."""
+    return await database.all(select(lookup_spaces).where(_UNREACHED))
+
+
+async def forget(database: Database, space: int) -> None:
+    """An unreached space, unless items of the database are left in it."""
+    left = exists().where(lookup_items.c.space == lookup_spaces.c.number)
+    async with database.transaction() as transaction:
+        await transaction.execute(delete(lookup_spaces).where(lookup_spaces.c.number == space, _UNREACHED, ~left))
 
 
 async def held(transaction: Transaction, key: UUID) -> Lookup:

@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import ColumnElement, Select, Text, bindparam, cast, delete, exists, func, insert, select, update
+from sqlalchemy import ColumnElement, Select, Text, bindparam, cast, delete, func, insert, select, update
 from sqlalchemy.engine import Dialect
 
 from core.clock import utc_now
@@ -19,12 +19,12 @@ from core.sql import Row, Statement
 from storage.lookups.finding import among, by_address, by_id, by_key, wanted
 from storage.lookups.protocol import CHUNK
 from storage.lookups.ranges import BITS, number_of, path
-from storage.lookups.registry import held_row, lookup_of, refill
+from storage.lookups.registry import forget, held_row, lookup_of, refill, unreached
 from storage.lookups.rows import COLUMNS, Rows, merge_all, stored_time
 from storage.lookups.statements import Asked, Statements, asked, counted, in_lookup
 from storage.lookups.trigrams import Trigrams
 from storage.sql.database import Database, Transaction
-from storage.sql.tables import lookup_items, lookup_spaces, lookups
+from storage.sql.tables import lookup_items, lookups
 
 AT_A_TIME = 1_000
 """Items that are removed or rewritten in one transaction: others want to write, too."""
@@ -42,9 +42,6 @@ _REWRITE = (
     .where(_I.number == bindparam("stored"))
     .values({name: bindparam(name) for name in (*COLUMNS, "key_id", "range_node", "search_text")})
 )
-
-_UNREACHED = ~exists().where(lookups.c.space == lookup_spaces.c.number)
-"""Spaces of no lookup."""
 
 
 class SqlLookupStore:
@@ -195,12 +192,9 @@ class SqlLookupStore:
         for row in await self._database.all(select(lookups).where(lookups.c.behind)):
             await self.redeclare(lookup_of(row))
         removed = await self._remove(_I.expires_at <= stored_time(self._now()))
-        for space in await self._database.all(select(lookup_spaces.c.number).where(_UNREACHED)):
+        for space in await unreached(self._database):
             removed += await self._remove(_I.space == space["number"])
-            async with self._database.transaction() as transaction:
-                left = exists().where(_I.space == lookup_spaces.c.number)
-                gone = (lookup_spaces.c.number == space["number"], _UNREACHED, ~left)
-                await transaction.execute(delete(lookup_spaces).where(*gone))
+            await forget(self._database, space["number"])
         return removed
 
     async def _remove(self, which: ColumnElement[bool]) -> int:

@@ -63,7 +63,7 @@ async def test_openapi(world):
     single = await world.anonymous.request("GET", "/openapi/instruments.json")
     for reply in (merged, single):
         assert (reply.status_code, reply.headers["content-type"]) == (200, "application/json")
-    validate(merged.json())
+        validate(reply.json())
     assert merged.json()["info"]["title"] == "Switchyard"
     assert single.json()["info"]["title"] == "Switchyard: instruments"
     assert set(single.json()["paths"]) <= set(merged.json()["paths"])
