@@ -15,7 +15,7 @@ from dataclasses import dataclass
 import uvloop
 
 from app.wiring import assemble
-from bench import harvest, lookups, stream, subscriptions
+from bench import harvest, lists, lookups, stream, subscriptions
 from bench.data import fill
 from bench.databases import available, fresh, server_time
 from bench.measure import compare
@@ -29,6 +29,8 @@ class Size:
 
     rounds: int = 41
     files: int = 5000
+    list_rounds: int = 15
+    grants: int = 10_000
     streamed: int = 50_000
     streams: int = 5
     harvested: int = harvest.FILES
@@ -44,6 +46,7 @@ async def main(size: Size, databases: Sequence[str]) -> Verdict:
     verdict = Verdict()
     for database in databases:
         await _requests(database, size, verdict)
+        await lists.measure(database, size.list_rounds, size.grants, verdict)
         await stream.measure(database, size.streamed, size.streams, verdict)
     async with fresh("sqlite") as settings:
         found = await harvest.compare(settings.url, rounds=3, count=size.harvested)

@@ -2,20 +2,41 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from uuid import UUID, uuid4
 
-from sqlalchemy import insert, text
+from sqlalchemy import Table, insert, select, text
 
 from core.identity import INSTRUMENTS
-from core.vocabulary import PersistentIdType, StorageType, TransferAdapter, TransferStatus
+from core.vocabulary import (
+    AuditAction,
+    GranteeType,
+    HookImplementation,
+    HookTrigger,
+    NotificationType,
+    PersistentIdType,
+    RequestStatus,
+    StorageType,
+    TransferAdapter,
+    TransferStatus,
+)
 from storage.sql.database import Database, Transaction
 from storage.sql.tables import (
+    audit_log,
+    file_access_grants,
     file_records,
     file_transfers,
+    groups,
+    hooks,
+    instrument_requests,
     instruments,
     memberships,
+    notifications,
+    projects,
+    schedules,
+    service_accounts,
     storage_locations,
     user_instrument_access,
     users,
@@ -37,7 +58,7 @@ async def fill(database: Database, *, files: int, transfers_per_file: int = 3) -
     """Fill the tables."""
     machines, location = [uuid4() for _ in range(20)], uuid4()
     async with database.transaction() as tx:
-        admin, user = await _person(tx, "admin"), await _person(tx, "user")
+        admin, user = await _person(tx, "admin", "admin@example.org"), await _person(tx, "user", "user@example.org")
         at = {"created_at": START, "updated_at": START}
         posix = {"type": StorageType.POSIX, "base_path": "/archive", "enabled": True}
         await tx.insert(storage_locations, id=location, name="Archive", **posix, **at)
@@ -54,8 +75,8 @@ async def fill(database: Database, *, files: int, transfers_per_file: int = 3) -
     return Filled(admin, user, machines[0])
 
 
-async def _person(tx: Transaction, role: str) -> UUID:
-    key, email = uuid4(), f"{role}@example.org"
+async def _person(tx: Transaction, role: str, email: str) -> UUID:
+    key = uuid4()
     await tx.insert(
         users,
         id=key,
@@ -71,6 +92,64 @@ async def _person(tx: Transaction, role: str) -> UUID:
     )
     await tx.insert(memberships, user_id=key, domain=INSTRUMENTS, role=role, created_at=START)
     return key
+
+
+async def fill_lists(database: Database, filled: Filled, rows: int) -> None:
+    """So many rows of everything that the instruments domain lists, besides what is there."""
+    async with database.transaction() as tx:
+        instrument = {"instrument_id": filled.instrument}
+        location = await tx.scalar(select(storage_locations.c.id))
+        file = await tx.scalar(select(file_records.c.id))
+        kinds: Mapping[Table, Mapping[str, object]] = {
+            instruments: _instrument(0, filled.instrument),
+            storage_locations: {
+                "type": StorageType.S3,
+                "base_path": "/",
+                "enabled": True,
+                "connection_config": {"bucket": "raw"},
+            },
+            service_accounts: {"username": "reader", "password_sealed": "none"},
+            schedules: instrument | {"default_storage_location_id": location, "cron_expression": "0 3 * * *", "enabled": True},
+            hooks: instrument
+            | {"trigger": HookTrigger.PRE_TRANSFER, "implementation": HookImplementation.BUILTIN, "builtin_name": "file_filter"}
+            | {"config": {"exclude_patterns": ["*.tmp"]}, "priority": 0, "enabled": True},
+            groups: {"description": "Some people"},
+            projects: {"description": "Some work"},
+            instrument_requests: {"requester_id": filled.user, "location": "B 12", "harvest_frequency": "daily"}
+            | {"justification": "Copied by hand so far", "status": RequestStatus.PENDING},
+            audit_log: {"domain": INSTRUMENTS, "entity_type": "file", "entity_id": file, "action": AuditAction.UPDATE}
+            | {
+                "actor_id": filled.admin,
+                "actor_email": "admin@example.org",
+                "changes": {"name": {"before": "a", "after": "b"}},
+            },
+            notifications: {"recipient_id": filled.admin, "type": NotificationType.INSTRUMENT_REQUEST_SUBMITTED}
+            | {"title": "New request", "message": "Somebody wishes for an instrument", "read": False},
+        }
+        for table, values in kinds.items():
+            for index in range(rows):
+                await tx.insert(table, **_of(table, values, index))
+        for index in range(rows):
+            await _person(tx, "user", f"user-{index}@example.org")
+        await tx.execute(insert(file_transfers), [_transfer(file, location, attempt) for attempt in range(rows)])
+        await tx.execute(text("ANALYZE"))
+
+
+def _of(table: Table, values: Mapping[str, object], index: int) -> dict[str, object]:
+    at = START + timedelta(seconds=index)
+    common = {"id": uuid4(), "name": f"Some {index}", "created_at": at, "updated_at": at}
+    return {**values, **{name: value for name, value in common.items() if name in table.c}}
+
+
+async def grant(database: Database) -> UUID:
+    """A new user, who was granted every file by itself."""
+    async with database.transaction() as tx:
+        user = await _person(tx, "user", "granted@example.org")
+        kinds = {"grantee_type": GranteeType.USER, "grantee_id": user, "granted_at": START}
+        files = [row["id"] for row in await tx.all(select(file_records.c.id))]
+        await tx.execute(insert(file_access_grants), [{"id": uuid4(), "file_id": file, **kinds} for file in files])
+        await tx.execute(text("ANALYZE"))
+    return user
 
 
 def _instrument(index: int, key: UUID) -> dict[str, object]:

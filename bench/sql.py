@@ -45,7 +45,7 @@ class Sql:
     """By name; lists of files in two versions: all of them, and those granted to the person in the first parameter."""
 
     def __init__(self, dialect: str) -> None:
-        self._native = dialect == "postgresql"
+        self.native = dialect == "postgresql"
         self.holder = self._text(
             """SELECT m.role FROM users u JOIN memberships m ON m.user_id = u.id AND m.domain = :1
             WHERE u.id = :2 AND u.credentials_version = :3 AND u.is_active AND u.deleted_at IS NULL
@@ -66,7 +66,7 @@ class Sql:
 
     def keys(self, keys: Iterable[str]) -> Any:
         """A list of keys as one parameter."""
-        return list(keys) if self._native else orjson.dumps(list(keys)).decode()
+        return list(keys) if self.native else orjson.dumps(list(keys)).decode()
 
     def _columns(self, names: str) -> str:
         """`!` marks an id, `@` a time: PostgreSQL prints them as they go over the wire."""
@@ -74,17 +74,17 @@ class Sql:
 
     def _column(self, name: str) -> str:
         column = f"f.{name.rstrip('!@')}"
-        if self._native and name.endswith("!"):
+        if self.native and name.endswith("!"):
             return f"{column}::text"
-        if self._native and name.endswith("@"):
+        if self.native and name.endswith("@"):
             return f"""to_char(timezone('UTC', {column}), 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"')"""
         return column
 
     def _time(self, value: str) -> str:
-        return f"{value}::text::timestamptz" if self._native else value
+        return f"{value}::text::timestamptz" if self.native else value
 
     def _key(self, value: str) -> str:
-        return f"{value}::text::uuid" if self._native else value
+        return f"{value}::text::uuid" if self.native else value
 
     def _both(self, text: str) -> dict[str, str]:
         """Without a person the later parameters move up."""
@@ -93,5 +93,5 @@ class Sql:
 
     def _text(self, text: str) -> str:
         for number in range(1, 5):
-            text = text.replace(f":{number}", f"${number}" if self._native else f"?{number}")
+            text = text.replace(f":{number}", f"${number}" if self.native else f"?{number}")
         return text

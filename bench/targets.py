@@ -19,6 +19,9 @@ if TYPE_CHECKING:
 AT_MOST: Mapping[str, float] = {FILES: 1.5, ONE: 1.5, DEEP: 2.0, GRANTED: 1.5}
 """Times the hand-written handler."""
 
+LIST_AT_MOST, GRANTS_AT_MOST = 1.5, 1.5
+"""Times the hand-written handler; times the same list of an admin."""
+
 TIMES_LESS: Mapping[str, float] = {FASTAPI: 3.5, STRAWBERRY: 8.0}
 """Than the usual servers, on lists."""
 
@@ -51,6 +54,28 @@ class Verdict:
                 self._at_most(f"{title}: {ours} ÷ hand-written", costs.ratio(ours, HAND).median, AT_MOST[asked], noise)
                 for peer, factor in TIMES_LESS.items() if asked in LISTS else ():
                     self._at_least(f"{title}: {peer} ÷ {ours}", costs.ratio(peer, ours).median, factor, noise)
+
+    def lists(self, title: str, found: Mapping[str, Costs]) -> None:
+        """List pages by their path."""
+        rows = [
+            [path, _milliseconds(costs.own[HAND]), _milliseconds(costs.own[REST]), str(costs.ratio(REST, HAND))]
+            for path, costs in found.items()
+        ]
+        self._table(title, ["page", "CPU ms by hand", "ours", "ours ÷ hand-written (quartiles)"], rows)
+        for path, costs in found.items():
+            noise = noise_of(costs.ratio(AGAIN, HAND))
+            self._at_most(f"{title}: {path} ÷ hand-written", costs.ratio(REST, HAND).median, LIST_AT_MOST, noise)
+
+    def grants(self, title: str, costs: Costs) -> None:
+        """A list for an admin, twice, and for somebody who was granted each row."""
+        total = Costs(
+            {name: [a + b for a, b in zip(own, costs.database[name], strict=True)] for name, own in costs.own.items()}, {}
+        )
+        admin, again, user = costs.own
+        rows = [[name, _milliseconds(own), str(total.ratio(name, admin))] for name, own in total.own.items()]
+        self._table(title, ["for", "CPU ms, with the database's", "÷ admin (quartiles)"], rows)
+        noise = noise_of(total.ratio(again, admin))
+        self._at_most(f"{title}: {user} ÷ {admin}", total.ratio(user, admin).median, GRANTS_AT_MOST, noise)
 
     def statements(self, title: str, count: int) -> None:
         """Of a request of ours."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -17,6 +17,7 @@ from bench import handwritten, peers
 from bench.data import Filled
 from bench.handwritten import Proof, Verify
 from bench.measure import Call
+from core.sql import Bound, Row
 
 FILE = """id: localId persistent_id: persistentId persistent_id_type: persistentIdType instrument_id: instrumentId
   source_path: sourcePath filename size_bytes: size source_mtime: sourceModifiedAt xxhash: checksum sha256
@@ -153,16 +154,16 @@ def _unwrapped(value: Any) -> Any:
 
 async def statements(parts: Parts, call: Call) -> int:
     """How many statements answer a call of ours, besides the one that finds the token's holder."""
-    fetch, count = parts.database.fetch, 0
+    fetch_all, count = parts.database.fetch_all, 0
 
-    async def counting(text: str, values: Any) -> Any:
+    async def counting(queries: Sequence[Bound]) -> list[list[Row]]:
         nonlocal count
-        count += 1
-        return await fetch(text, values)
+        count += len(queries)
+        return await fetch_all(queries)
 
-    parts.database.fetch = counting  # type: ignore[method-assign]  # until the call has ended
+    parts.database.fetch_all = counting  # type: ignore[method-assign]  # until the call has ended
     try:
         await call()
     finally:
-        del parts.database.fetch
+        del parts.database.fetch_all
     return count - 1

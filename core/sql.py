@@ -7,6 +7,7 @@ stored form. What comes back are raw rows in stored form; whoever asked knows ho
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
 from typing import Any, Protocol
 
 from sqlalchemy.engine import Dialect
@@ -15,6 +16,9 @@ from sqlalchemy.sql import ClauseElement
 from core.watching import watching
 
 Row = Sequence[Any]
+
+Bound = tuple[str, Sequence[object]]
+"""The text of a statement, and its values in stored form."""
 
 
 class SqlStore(Protocol):
@@ -26,6 +30,9 @@ class SqlStore(Protocol):
 
     async def fetch(self, text: str, values: Sequence[object]) -> list[Row]:
         """Run one read statement and return all of its raw rows. Raises `Unavailable` when the store does not answer."""
+
+    async def fetch_all(self, queries: Sequence[Bound]) -> list[list[Row]]:
+        """The same for some of them, one after the other: to ask once is cheaper than to ask for each."""
 
 
 class Statement:
@@ -54,6 +61,18 @@ class Statement:
             return await store.fetch(self.text, self.values(arguments))
         with watch.statement(self.name, self.text):
             return await store.fetch(self.text, self.values(arguments))
+
+
+async def fetch_all(store: SqlStore, asked: Sequence[tuple[Statement, Mapping[str, object]]]) -> list[list[Row]]:
+    """Run statements, each with its parameters by name, as one errand; the raw rows of each."""
+    queries = [(statement.text, statement.values(arguments)) for statement, arguments in asked]
+    watch = watching.get()
+    if watch is None:
+        return await store.fetch_all(queries)
+    with ExitStack() as stack:
+        for statement, _ in asked:
+            stack.enter_context(watch.statement(statement.name, statement.text))
+        return await store.fetch_all(queries)
 
 
 def _bind(parameter: Any, dialect: Dialect) -> Callable[[Mapping[str, object]], object]:

@@ -84,20 +84,23 @@ def expression(
             raise null_error(position.label)
         return converted
 
-    otherwise = names.bind(rare)
+    otherwise, value = names.bind(rare), f"(v := {raw})"
     if convert is not None:
         usual = _without_call(convert, names)
+        given = "v" if position.nullable else value
         if usual is not None:
             holds, wire = usual
-            return f"({wire} if (v := {raw}).__class__ is str and {holds} else {otherwise}(v))"
-        return f"({names.bind(convert)}(v) if (v := {raw}) is not None else {otherwise}(v))"
+            found = f"{wire} if {given}.__class__ is str and {holds} else {otherwise}(v)"
+        else:
+            found = f"{names.bind(convert)}(v) if {given} is not None else {otherwise}(v)"
+        return f"(None if {value} is None else {found})" if position.nullable else f"({found})"
     expected = EXPECTED_CLASS.get(leaf.name)
     if expected is None:
         return f"{otherwise}({raw})"
     low_high = BOUNDS.get(leaf.name)
     bounds = f" and {low_high[0]} <= v <= {low_high[1]}" if low_high else ""
     absent = " or v is None" if position.nullable else ""
-    return f"(v if ((v := {raw}).__class__ is {expected.__name__}{bounds}){absent} else {otherwise}(v))"
+    return f"(v if ({value}.__class__ is {expected.__name__}{bounds}){absent} else {otherwise}(v))"
 
 
 def _without_call(convert: Callable[[Any], Any], names: Names) -> tuple[str, str] | None:

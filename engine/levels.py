@@ -7,7 +7,6 @@ field, so that errors are located and nulls propagate (specification §6.4.4). T
 from __future__ import annotations
 
 import abc
-import asyncio
 from bisect import bisect_right
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -17,6 +16,7 @@ from graphql import FieldNode, GraphQLError, VariableValues, located_error
 from graphql.pyutils import is_iterable
 
 from core.context import Context
+from core.turns import give_way
 
 Path = list[str | int]
 Locate = Callable[[int], Path]
@@ -302,7 +302,7 @@ class Level:
         """An object (or NULLED) per parent."""
         objects = self._build(parents[:TURN], run, locate)
         for begun in range(TURN, len(parents), TURN):
-            await asyncio.sleep(0)
+            await give_way()
             objects += self._build(parents[begun : begun + TURN], run, lambda index, begun=begun: locate(begun + index))  # type: ignore[misc]  # as above
         for step in self.steps:
             await step.fill(parents, objects, run, locate)

@@ -36,12 +36,15 @@ from sqlalchemy.types import TypeEngine
 
 from core.context import Context
 from core.errors import Forbidden, InvalidInput, NotFound
-from core.sql import Row, Statement
+from core.sql import Row, Statement, fetch_all
 from engine.connection import Page, Slice, page_of, slice_of
 from engine.filters import Form, Terms, compose_filter, filter_values, orders, read_filter, read_terms
 from engine.keyset import beyond, complete_order, decode_cursor, encode_cursor, fingerprint, is_stored_integer, sort_terms
 from engine.kinds import Column, Many, One, Order, Stored, Viewer, viewer_values
 from engine.recent import Recent
+
+Question = tuple[Statement, Mapping[str, Any]]
+"""A statement, and its values by name."""
 
 MOST_STATEMENTS = 128
 """Of a relation that shares them with no other; they are composed again when they were forgotten."""
@@ -260,33 +263,26 @@ class ManyRelation:
         wanted = self._slice(arguments, asked)
         await self._require_within(ctx, arguments)
         positions, unique = _unique(keys)
-        found = await self._rows(ctx, unique, asked, wanted, wanted.size + more) if rows else {}
-        totals = await self._totals(ctx, unique, asked) if count else {}
+        questions = [self._rows(unique, asked, wanted, wanted.size + more)] if rows else []
+        questions += [self._totals(unique, asked)] if count else []
+        answers = iter(await fetch_all(ctx.sql, questions))
+        found = _by_parent(next(answers), unique) if rows else {}
+        totals = {row[0]: row[1] for row in next(answers)} if count else {}
         pages = [
             self._page(found.get(position, []), wanted, asked, totals.get(position, 0 if count else None))
             for position in range(len(unique) if unique is not None else 1)
         ]
         return [pages[position] for position in positions]
 
-    async def _rows(
-        self, ctx: Context, keys: Sequence[Any] | None, asked: Asked, wanted: Slice, limit: int
-    ) -> dict[int, list[Row]]:
+    def _rows(self, keys: Sequence[Any] | None, asked: Asked, wanted: Slice, limit: int) -> Question:
         nulls = None if wanted.place is None else tuple(value is None for value in wanted.place)
         shape = asked.shape._replace(backward=wanted.backward, nulls=nulls, offset=wanted.offset > 0)
         values = {"limit": limit, "offset": wanted.offset, **self._values(keys, asked)}
         values.update({f"place_{index}": value for index, value in enumerate(wanted.place or ())})
-        rows = await self.statement("rows", shape).fetch(ctx.sql, **values)
-        if keys is None:
-            return {0: rows}
-        grouped: dict[int, list[Row]] = {}
-        for row in rows:
-            grouped.setdefault(row[-1], []).append(row)
-        return grouped
+        return self.statement("rows", shape), values
 
-    async def _totals(self, ctx: Context, keys: Sequence[Any] | None, asked: Asked) -> dict[int, int]:
-        shape = asked.shape._replace(terms=())
-        rows = await self.statement("count", shape).fetch(ctx.sql, **self._values(keys, asked))
-        return {row[0]: row[1] for row in rows}
+    def _totals(self, keys: Sequence[Any] | None, asked: Asked) -> Question:
+        return self.statement("count", asked.shape._replace(terms=())), self._values(keys, asked)
 
     async def batches(self, ctx: Context, arguments: Mapping[str, Any]) -> AsyncGenerator[list[Row], None]:
         """Every row, batch by batch; nothing for an empty list. Rows that come or go meanwhile shift no other."""
@@ -296,7 +292,8 @@ class ManyRelation:
         asked = self._asked(ctx, arguments)
         while True:
             wanted = Slice(self.many.batch, 0, backward=False, place=place)
-            rows = (await self._rows(ctx, None, asked, wanted, wanted.size)).get(0, [])
+            statement, values = self._rows(None, asked, wanted, wanted.size)
+            rows = await statement.fetch(ctx.sql, **values)
             if rows:
                 yield rows
             if len(rows) < self.many.batch:
@@ -450,6 +447,16 @@ class ManyRelation:
 def _row(columns: Sequence[ColumnElement[Any]]) -> ColumnElement[Any]:
     """What tells a row: its key, or its keys together."""
     return columns[0] if len(columns) == 1 else tuple_(*columns)
+
+
+def _by_parent(rows: list[Row], keys: Sequence[Any] | None) -> Mapping[int, list[Row]]:
+    """By the position of the parent, which is last in a row; without keys there is but one."""
+    if keys is None:
+        return {0: rows}
+    grouped: dict[int, list[Row]] = {}
+    for row in rows:
+        grouped.setdefault(row[-1], []).append(row)
+    return grouped
 
 
 def _unique(keys: Sequence[Any] | None) -> tuple[Sequence[int], list[Any] | None]:

@@ -21,7 +21,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from core.errors import DomainError, InvalidInput, Unavailable
-from core.sql import Row
+from core.sql import Bound, Row
 from core.vocabulary import AuditAction
 from storage.sql.events import publish
 
@@ -110,9 +110,14 @@ class Database(abc.ABC):
         """For which the engine compiles its statements."""
         return self.engine.dialect
 
-    @abc.abstractmethod
     async def fetch(self, text: str, values: Sequence[object]) -> list[Row]:
         """Run one read statement; all its rows in stored form. Raises `Unavailable`."""
+        (rows,) = await self.fetch_all(((text, values),))
+        return rows
+
+    @abc.abstractmethod
+    async def fetch_all(self, queries: Sequence[Bound]) -> list[list[Row]]:
+        """Run read statements one after the other; the rows of each."""
 
     def in_use(self) -> Mapping[str, int]:
         """How many connections are in use, for plans and for changes."""

@@ -17,7 +17,7 @@ from sqlalchemy import make_url
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
 from core.errors import DomainError, InvalidInput, Unavailable
-from core.sql import Row
+from core.sql import Bound, Row
 from storage.sql.database import Database
 from storage.sql.events import CHANNEL
 
@@ -94,11 +94,10 @@ class PostgresqlDatabase(Database):
         )
         return cls(engine, readers, connect)
 
-    async def fetch(self, text: str, values: Sequence[object]) -> list[Row]:
+    async def fetch_all(self, queries: Sequence[Bound]) -> list[list[Row]]:
         try:
             async with self._readers.acquire(timeout=_CONNECT_TIMEOUT) as reader:
-                rows: list[Row] = await reader.fetch(text, *values)
-                return rows
+                return [await reader.fetch(text, *values) for text, values in queries]
         except _FAILURES as error:
             raise self._explained(error) or Unavailable("the database does not answer") from error
 

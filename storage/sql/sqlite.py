@@ -17,7 +17,7 @@ from sqlalchemy.exc import OperationalError
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
 from core.errors import Unavailable
-from core.sql import Row
+from core.sql import Bound, Row
 from storage.sql.database import Database, WriteTurn
 from storage.sql.sqlite_connection import Connection
 
@@ -77,7 +77,7 @@ class SqliteDatabase(Database):
             await engine.dispose()
             raise Unavailable(f"the database {path} cannot be opened: {getattr(error, 'orig', error)}") from error
 
-    async def fetch(self, text: str, values: Sequence[object]) -> list[Row]:
+    async def fetch_all(self, queries: Sequence[Bound]) -> list[list[Row]]:
         reader = await self._idle.get()
         try:
             if self._closed:
@@ -85,7 +85,7 @@ class SqliteDatabase(Database):
             if reader is None:
                 reader = await _whole(_open_reader(self._path))
                 self._readers.append(reader)
-            return await reader.execute_fetchall(text, values)  # type: ignore[return-value]  # declared as an iterable
+            return await reader.fetch_all(queries)
         except sqlite3.DatabaseError as error:
             raise Unavailable("the database does not answer") from error
         finally:

@@ -14,6 +14,8 @@ from typing import Any, NamedTuple, Self
 
 import aiosqlite
 
+from core.sql import Bound, Row
+
 
 class Done(NamedTuple):
     """What a statement has given, in the driver's terms."""
@@ -62,6 +64,14 @@ class Connection(aiosqlite.Connection):
         with contextlib.closing(self._conn.cursor()) as cursor:
             execute(cursor, text, values)
             return Done(cursor.description, cursor.rowcount, cursor.lastrowid, cursor.fetchall() if cursor.description else ())
+
+    async def fetch_all(self, queries: Sequence[Bound]) -> list[list[Row]]:
+        """Some statements, with one errand; the rows of each."""
+        rows: list[list[Row]] = await self._execute(self._fetch_all, queries)
+        return rows
+
+    def _fetch_all(self, queries: Sequence[Bound]) -> list[list[Row]]:
+        return [self._conn.execute(text, values).fetchall() for text, values in queries]
 
     async def rollback(self) -> None:
         """End the transaction, if there is one: SQLAlchemy asks for it after reads, too."""

@@ -727,16 +727,16 @@ LATE = "this took longer than 0.5 seconds, and was ended"
 
 def slow_store(world, monkeypatch, *, reads: int = 0) -> None:
     """From the n-th read on, each takes for ever."""
-    fetch, count = world.parts.database.fetch, 0
+    fetch_all, count = world.parts.database.fetch_all, 0
 
-    async def slow(text: str, values: Any) -> Any:
+    async def slow(queries: Any) -> Any:
         nonlocal count
-        count += 1
+        count += len(queries)
         if count > reads:
             await asyncio.sleep(60)
-        return await fetch(text, values)
+        return await fetch_all(queries)
 
-    monkeypatch.setattr(world.parts.database, "fetch", slow)
+    monkeypatch.setattr(world.parts.database, "fetch_all", slow)
 
 
 @pytest.mark.slow
@@ -787,12 +787,12 @@ async def hurried_store(store, assembled):
 @pytest.mark.asyncio(loop_scope="session")
 async def test_a_statement_that_ran_out_of_time_is_ended(hurried_store, monkeypatch):
     """Otherwise its connection would be lost to the next ones."""
-    fetch = hurried_store.parts.database.fetch
+    fetch_all = hurried_store.parts.database.fetch_all
 
-    async def slow(text: str, values: Any) -> Any:
-        return await (fetch(FOREVER, ()) if "file_records" in text else fetch(text, values))
+    async def slow(queries: Any) -> Any:
+        return await fetch_all([(FOREVER, ()) if "file_records" in text else (text, values) for text, values in queries])
 
-    monkeypatch.setattr(hurried_store.parts.database, "fetch", slow)
+    monkeypatch.setattr(hurried_store.parts.database, "fetch_all", slow)
     for _ in range(10):
         reply = await post(hurried_store.user, {"query": "{ files { totalCount } }"})
         assert told(reply) == (504, JSON, refusal(LATE, "TIMEOUT"))

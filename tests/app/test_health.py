@@ -44,7 +44,7 @@ async def test_a_database_that_does_not_answer(settings, database, monkeypatch):
     async def down(*_):
         raise Unavailable("the database at 10.0.0.7 does not answer")
 
-    monkeypatch.setattr(type(database), "fetch", down)
+    monkeypatch.setattr(type(database), "fetch_all", down)
     found = {"database": ("failed", "does not answer"), "schema": ("failed", "cannot be read")}
     assert said(await Readiness(checks_of(settings, database)).answer()) == (503, "not ready", WELL | found)
 

@@ -150,7 +150,7 @@ async def test_what_fails(traced, monkeypatch):
     async def down(*_):
         raise Unavailable("the database at 10.0.0.7 does not answer")
 
-    monkeypatch.setattr(type(world.parts.database), "fetch", down)
+    monkeypatch.setattr(type(world.parts.database), "fetch_all", down)
     assert (await world.admin.request("GET", "/api/files?limit=3")).status_code == 503
     request, _, statement = spans.all()
     assert (request.status.status_code, request.attributes["http.response.status_code"]) == (StatusCode.ERROR, 503)

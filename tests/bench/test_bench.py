@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import pytest
 
+from bench.lists import ADMIN, ADMIN_AGAIN, GRANTED, PAGES
 from bench.lookups import Figures as LookupFigures
 from bench.lookups import Sent
 from bench.measure import Costs, Ratio
@@ -18,7 +19,7 @@ SMALL = """
 import asyncio, logging
 from bench.__main__ import Size, main
 logging.disable(logging.INFO)
-MORE = {{"idle": 200, "subscribers": 5, "events": 2, "uploaded": 100, "items": 2500}}
+MORE = {{"list_rounds": 2, "grants": 110, "idle": 200, "subscribers": 5, "events": 2, "uploaded": 100, "items": 2500}}
 asyncio.run(main(Size(rounds=2, files=130, streamed=450, streams=1, harvested=4, **MORE), ["{database}"]))
 """
 
@@ -38,6 +39,8 @@ def test_a_small_run(database):
         f"100 files with instrument and last 3 transfers, {database}",
         f"100 files, for a user who sees half of them, {database}",
         f"100 files with instrument and last 3 transfers, {database}: 3 statements",
+        f"list pages, {database}",
+        f"100 of 110 files, {database}",
         f"GET /api/files, 450 rows, {database}",
         "harvest of 4 small local files",
         f"subscriptions, {database}",
@@ -46,6 +49,8 @@ def test_a_small_run(database):
     ]
     assert "| 200 idle |" in run.stdout
     assert "| upload of 100 rows, CPU |" in run.stdout
+    for page in PAGES:
+        assert f"| {page.path} |" in run.stdout
     for name in (HAND, REST, GRAPHQL, FASTAPI, STRAWBERRY):
         assert f"| {name} |" in run.stdout
 
@@ -63,6 +68,21 @@ def test_what_is_met(capsys):
     verdict.statements("nested", 3)
     assert verdict.conclude() == 0
     assert capsys.readouterr().out.endswith("\nEvery target is met.\n")
+
+
+def test_list_pages_and_grants(capsys):
+    verdict = Verdict()
+    verdict.lists("pages", {"/api/a": costs(hand=1, again=1, rest=1.5), "/api/b": costs(hand=1, again=1, rest=1.7)})
+    for user in (1.5, 1.6):
+        own = {ADMIN: [1.0, 2.0, 1.0], ADMIN_AGAIN: [1.0, 2.0, 1.0], GRANTED: [user, 2 * user, user]}
+        verdict.grants("grants", Costs(own, {name: [1.0, 2.0, 1.0] for name in own}))
+    verdict.grants("grants", Costs(own | {GRANTED: [2.1, 4.2, 2.1]}, {name: [1.0, 2.0, 1.0] for name in own}))
+    assert verdict.conclude() == 1
+    missed = capsys.readouterr().out.partition("Missed:\n")[2].splitlines()
+    assert missed == [
+        "- pages: /api/b ÷ hand-written is 1.70, at most 1.5 was wanted",
+        f"- grants: {GRANTED} ÷ {ADMIN} is 1.55, at most 1.5 was wanted",
+    ]
 
 
 def test_what_is_missed(capsys):

@@ -11,7 +11,7 @@ from sqlalchemy import bindparam, select
 from sqlalchemy.dialects import postgresql, sqlite
 
 from core.context import Context, Effects
-from core.sql import Statement
+from core.sql import Statement, fetch_all
 from core.watching import watching
 from storage.sql.tables import instruments
 
@@ -52,6 +52,21 @@ async def test_fetch_runs_the_text(statement):
     assert (text, values) == (statement.text, statement.values({"key": KEY, "since": NOON}))
 
 
+async def test_some_statements_are_one_errand(statement):
+    class Store:
+        dialect = sqlite.dialect()
+
+        async def fetch_all(self, queries):
+            return [[(text, *values)] for text, values in queries]
+
+    other = Statement(select(instruments.c.id), sqlite.dialect())
+    given = {"key": KEY, "since": NOON}
+    assert await fetch_all(Store(), [(statement, given), (other, {})]) == [
+        [(statement.text, *statement.values(given))],
+        [(other.text,)],
+    ]
+
+
 async def test_whoever_watches_is_told_while_it_runs():
     happened = []
 
@@ -61,6 +76,10 @@ async def test_whoever_watches_is_told_while_it_runs():
         async def fetch(self, text, values):
             happened.append("runs")
             return []
+
+        async def fetch_all(self, queries):
+            happened.append(f"runs {len(queries)}")
+            return [[] for _ in queries]
 
     class Watch:
         @contextmanager
@@ -73,10 +92,12 @@ async def test_whoever_watches_is_told_while_it_runs():
     before = watching.set(Watch())
     try:
         await statement.fetch(Store())
+        await fetch_all(Store(), [(statement, {}), (statement, {})])
     finally:
         watching.reset(before)
     await statement.fetch(Store())
-    assert happened == [("Query.instruments rows", statement.text), "runs", "ended", "runs"]
+    told = ("Query.instruments rows", statement.text)
+    assert happened == [told, "runs", "ended", told, told, "runs 2", "ended", "ended", "runs"]
 
 
 def test_other_databases_have_their_own_text():

@@ -21,6 +21,7 @@ from strawberry.schema.config import StrawberryConfig
 from core.context import Context
 from core.errors import Conflict, Forbidden, Unauthenticated
 from core.identity import Principal, Principals
+from core.sql import Bound, Row
 from engine.admission import Admission
 from engine.choices import choice, choices
 from engine.connection import Connection, page_of, slice_of
@@ -486,12 +487,17 @@ class CountingStore:
     def dialect(self) -> Any:
         return self.database.dialect
 
-    async def fetch(self, text: str, values: Sequence[object]) -> list[Any]:
-        self.texts.append(text)
-        self.values.append(list(values))
-        if self.fail_on is not None and self.fail_on in text:
-            raise Conflict("the store is down")
-        return await self.database.fetch(text, values)
+    async def fetch(self, text: str, values: Sequence[object]) -> list[Row]:
+        (rows,) = await self.fetch_all([(text, values)])
+        return rows
+
+    async def fetch_all(self, queries: Sequence[Bound]) -> list[list[Row]]:
+        for asked, values in queries:
+            self.texts.append(asked)
+            self.values.append(list(values))
+            if self.fail_on is not None and self.fail_on in asked:
+                raise Conflict("the store is down")
+        return await self.database.fetch_all(queries)
 
 
 OWNER, STRANGER, ADMIN = UUID(int=1), UUID(int=2), UUID(int=3)

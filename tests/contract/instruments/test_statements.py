@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Iterator, Sequence
-from typing import Any
 
 import pytest
 from sqlalchemy import event
 
+from core.sql import Bound, Row
 from tests.contract.instruments.records import (
     add_file,
     add_files,
@@ -29,11 +29,11 @@ Statements = Callable[[Api, str], Awaitable[int]]
 def statements(world: World, monkeypatch: pytest.MonkeyPatch) -> Iterator[Statements]:
     """How many it takes to answer a GET: the reads of plans, and whatever goes another way."""
     database, seen = world.parts.database, list[str]()
-    fetch = database.fetch
+    fetch_all = database.fetch_all
 
-    async def counting(text: str, values: Sequence[object]) -> list[Any]:
-        seen.append(text)
-        return await fetch(text, values)
+    async def counting(queries: Sequence[Bound]) -> list[list[Row]]:
+        seen.extend(text for text, _ in queries)
+        return await fetch_all(queries)
 
     def also(_connection: object, _cursor: object, text: str, *_: object) -> None:
         seen.append(text)
@@ -43,7 +43,7 @@ def statements(world: World, monkeypatch: pytest.MonkeyPatch) -> Iterator[Statem
         assert (await api.get(path)).status_code == 200
         return len(seen)
 
-    monkeypatch.setattr(database, "fetch", counting)
+    monkeypatch.setattr(database, "fetch_all", counting)
     event.listen(database.engine.sync_engine, "before_cursor_execute", also)
     yield ask
     event.remove(database.engine.sync_engine, "before_cursor_execute", also)

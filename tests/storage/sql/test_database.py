@@ -149,6 +149,14 @@ async def test_many_reads_at_once(database):
     assert {tuple(rows) for rows in answers} == {(("a",),)}
 
 
+async def test_several_reads_in_one_errand(database):
+    marked = "$1" if database.dialect.name == "postgresql" else "?1"
+    asked = [("SELECT 1", ()), (f"SELECT CAST({marked} AS TEXT)", ("a",)), ("SELECT name FROM groups", ())]
+    assert await database.fetch_all(asked) == [[(1,)], [("a",)], []]
+    with pytest.raises(Unavailable):
+        await database.fetch_all([("SELECT 1", ()), ("DELETE FROM groups", ())])
+
+
 async def test_reads_cannot_write(database):
     with pytest.raises(Unavailable):
         await database.fetch("DELETE FROM groups", [])
