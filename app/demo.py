@@ -1,4 +1,4 @@
-"""The demonstration: sample instruments of four laboratories, harvested every minute, and three sample lookups.
+"""The demonstration: sample instruments of four laboratories, harvested every minute, and four sample lookups.
 
 Loading it twice changes nothing: what is there already stays as it is.
 """
@@ -19,16 +19,17 @@ from app.settings import Settings, master_secret
 from app.wiring import Parts
 from core.errors import Conflict
 from core.identity import INSTRUMENTS, LOOKUPS, Principal, Principals
-from core.policy import ADMIN, SUPERUSER
+from core.policy import ACCESS, ADMIN, EDIT, MEMBER, SUPERUSER
 from core.secrets import derive_key
-from core.vocabulary import StorageType
+from core.vocabulary import HookImplementation, HookTrigger, StorageType
 from resolvers.context import RequestContext
+from resolvers.instruments.hooks import NewHook, create_hook
 from resolvers.instruments.instruments import NewInstrument, create_instrument
 from resolvers.instruments.schedules import NewSchedule, create_schedule
 from resolvers.instruments.storage_locations import NewStorageLocation, create_storage_location
 from resolvers.lookups.lookups import create_lookup
 from resolvers.lookups.uploading import upload
-from storage.sql.tables import instruments, users
+from storage.sql.tables import instruments, memberships, users
 
 SAMPLES = Path(__file__).parent.parent / "demo" / "instruments"
 LOOKUP_SAMPLES = SAMPLES.with_name("lookups")
@@ -38,12 +39,18 @@ TENANT, GLOBAL_SAMPLE = "standard", "macvendors"
 NOBODY = UUID(int=0)
 EMAIL, PASSWORD = "admin@example.org", "switchyard-demo"
 
+FOLDERS = {"acquisition": {"folders": ["*"], "settle_seconds": 10}}
+"""Every folder is one measurement. Samples that were unpacked a moment ago are soon harvested."""
+
 INSTRUMENTS_OF_THE_DEMO = (
-    ("Bruker Avance NMR 500", "nmr-bruker", "Nuclear magnetic resonance", "Building A, room 101"),
-    ("Titan Themis TEM", "tem-titan", "Transmission electron microscope", "Building B, room 015"),
-    ("Orbitrap Eclipse MS", "ms-orbitrap", "Mass spectrometer", "Building A, room 214"),
-    ("Waters Alliance HPLC", "hplc-waters", "Liquid chromatography", "Building A, room 210"),
+    ("Bruker Avance NMR 500", "nmr-bruker", "Nuclear magnetic resonance", "Building A, room 101", FOLDERS),
+    ("Titan Themis TEM", "tem-titan", "Transmission electron microscope", "Building B, room 015", None),
+    ("Orbitrap Eclipse MS", "ms-orbitrap", "Mass spectrometer", "Building A, room 214", None),
+    ("Waters Alliance HPLC", "hplc-waters", "Liquid chromatography", "Building A, room 210", None),
 )
+
+DATE_AND_SAMPLE = {"rules": [{"pattern": "(?:^|/)(?P<date>[0-9]{8})_(?P<sample>[A-Za-z]+)"}]}
+"""What names of the sample files say; the lookup `samples` knows more."""
 
 
 def prepare_demo(settings: Settings, *, private: bool) -> Settings:
@@ -64,7 +71,9 @@ async def load_demo(parts: Parts, address: str) -> str:
     )
     if admin is not None and await parts.database.first(select(instruments.c.id)) is None:
         principal = Principal(INSTRUMENTS, admin["id"], ADMIN, admin["email"])
-        await _register(parts.contexts.context(Principals([principal])), parts.settings.roots[0])
+        ctx = parts.contexts.context(Principals([principal]))
+        await _register(ctx, parts.settings.roots[0])
+        await _admit(ctx, principal.subject)
     await _declare(parts.contexts.context(Principals([Principal(LOOKUPS, NOBODY, SUPERUSER, "demo", is_person=False)])))
     return _greeting(address, parts.settings)
 
@@ -77,16 +86,44 @@ async def _register(ctx: RequestContext, root: Path) -> None:
         ctx,
         NewStorageLocation(name="Archive", type=StorageType.POSIX, base_path=str(archive)),
     )
-    for name, folder, description, place in INSTRUMENTS_OF_THE_DEMO:
+    await create_hook(
+        ctx,
+        NewHook(
+            name="Date and sample",
+            trigger=HookTrigger.POST_TRANSFER,
+            implementation=HookImplementation.BUILTIN,
+            builtin_name="metadata_enrichment",
+            config=DATE_AND_SAMPLE,
+        ),
+    )
+    for name, folder, description, place, config in INSTRUMENTS_OF_THE_DEMO:
         instrument = await create_instrument(
             ctx,
             NewInstrument(
-                name=name, cifs_host="file:", cifs_share=str(shares / folder), description=description, location=place
+                name=name,
+                cifs_host="file:",
+                cifs_share=str(shares / folder),
+                description=description,
+                location=place,
+                transfer_config=config,
             ),
         )
         await create_schedule(
             ctx,
             NewSchedule(instrument_id=instrument, default_storage_location_id=location, cron_expression="* * * * *"),
+        )
+
+
+async def _admit(ctx: RequestContext, person: UUID) -> None:
+    """To the lookups, so that personal tokens can be for both domains."""
+    async with ctx.sql.transaction() as transaction:
+        await transaction.insert(
+            memberships,
+            user_id=person,
+            domain=LOOKUPS,
+            role=MEMBER,
+            grants={TENANT: [ACCESS, EDIT]},
+            created_at=ctx.clock(),
         )
 
 

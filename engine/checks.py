@@ -15,7 +15,7 @@ from engine.kinds import Batch, Column, GlobalId, Kind, Many, One, Some
 
 def check_declarations(schema: GraphQLSchema) -> None:
     """Refuse a schema that leaves visibility or access open. Raises `NotSupported` naming every gap."""
-    gaps = [*_unguarded(schema), *_misplaced(schema), *_telling(schema), *_undescribed(schema)]
+    gaps = [*_unguarded(schema), *_misplaced(schema), *_telling(schema), *_revealing(schema), *_undescribed(schema)]
     if gaps:
         raise NotSupported("the schema is not complete:\n  " + "\n  ".join(gaps))
 
@@ -109,6 +109,16 @@ def _telling(schema: GraphQLSchema) -> Iterator[str]:
             allowed = [each for column, each in shown if column is choice.expression]
             if None not in allowed and choice.allowed not in allowed:
                 yield f"{parent.name}.{name} may be filtered by {choice_name}, which its rows do not show to everybody"
+
+
+def _revealing(schema: GraphQLSchema) -> Iterator[str]:
+    """Values for everybody that are made from a column which their type hides from some."""
+    for parent, name, field in _fields(schema):
+        kind = kind_of(field)
+        for needed in kind.needs if isinstance(kind, Batch) else ():
+            allowed = [each for column, each in _shown(parent) if column is needed]
+            if allowed and None not in allowed:
+                yield f"{parent.name}.{name} is made from {needed}, which is not shown to everybody"
 
 
 def _shown(kind: Any) -> list[tuple[object, object]]:

@@ -332,6 +332,7 @@ def batch(
     description: str,
     *,
     needs: Sequence[ColumnElement[Any]],
+    guard: Guard | None = None,
     arguments: Mapping[str, tuple[Any, str]] | None = None,
     largest_page: int = 0,
 ) -> Any:
@@ -341,7 +342,7 @@ def batch(
     pages of what no table holds, made by `engine.connection.page_of`, and the arguments of pages are among those.
     """
     given = [*(_page_arguments(largest_page) if largest_page else ()), *_told(arguments)]
-    return _field(Batch(load, tuple(needs), bool(given), largest_page), description, arguments=given)
+    return _field(Batch(load, tuple(needs), bool(given), largest_page), description, guard=guard, arguments=given)
 
 
 def resolver(

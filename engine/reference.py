@@ -227,7 +227,9 @@ class Declared:
                 key = getattr(source, one.attribute)
             else:
                 key = key_from_request(one, info.context, self._python(arguments))
-            return None if key is None else await _load(info.context, relation, load, key)
+            # Where a row may be denied it is asked for alone: the refusal is of all that is asked for together.
+            loader = relation if one.denied is None else (relation, key)
+            return None if key is None else await _load(info.context, loader, load, key)
 
         return resolve
 

@@ -7,8 +7,10 @@ import time
 from collections.abc import Iterator, Sequence
 from functools import partial
 
-from jobs.active import ActiveRun, RunFailedError
+from jobs.acquisitions import Acquisitions
+from jobs.active import ActiveRun, Level, RunFailedError
 from jobs.comparing import Comparison, Mentioned
+from jobs.gathering import Gathering
 from jobs.known_files import KnownFiles
 from jobs.listing import Listing
 from jobs.progress import Progress, count_of
@@ -25,10 +27,19 @@ _LOOK_UP = 0.02
 class Finding:
     """One look through a source, beside the records of its files."""
 
-    def __init__(self, run: ActiveRun, known: KnownFiles, source: Source, threads: Threads, progress: Progress) -> None:
+    def __init__(
+        self,
+        run: ActiveRun,
+        known: KnownFiles,
+        source: Source,
+        acquisitions: Acquisitions,
+        threads: Threads,
+        progress: Progress,
+    ) -> None:
         self._run = run
         self._known = known
         self._source = source
+        self._acquisitions = acquisitions
         self._threads = threads
         self._progress = progress
 
@@ -40,9 +51,10 @@ class Finding:
                 await self._run.pause(pause)
             refused: list[tuple[str, str]] = []
             wanted, compared = Listing(), Comparison(self._known.pages())
+            gathering = Gathering(wanted, self._acquisitions, self._run.clock())
             try:
-                await self._compare(wanted, compared, refused)
-                await self._tell(wanted, compared, refused)
+                await self._compare(gathering, compared, refused)
+                await self._tell(wanted, gathering, compared, refused)
             except OSError as error:
                 wanted.close()
                 reason = error.strerror or str(error)
@@ -54,7 +66,7 @@ class Finding:
                 return wanted
         raise RunFailedError(f"the instrument's folder could not be listed in {attempts} tries: {reason}")
 
-    async def _compare(self, wanted: Listing, compared: Comparison, refused: list[tuple[str, str]]) -> None:
+    async def _compare(self, gathering: Gathering, compared: Comparison, refused: list[tuple[str, str]]) -> None:
         def refuse(path: str, reason: str) -> None:
             path = path.encode(errors="backslashreplace").decode()
             compared.hide(path)
@@ -65,8 +77,9 @@ class Finding:
         try:
             while batch := await listing:
                 listing = asyncio.ensure_future(following())  # the next ones are listed while these are compared
-                wanted.extend(await compared.wanted(batch))
+                gathering.add(batch, await compared.wanted(batch))
                 self._progress.tally.files_found = compared.found
+            gathering.finish()
             await compared.finish()
         finally:
             listing.cancel()
@@ -87,23 +100,33 @@ class Finding:
                 break
         return batch
 
-    async def _tell(self, wanted: Listing, compared: Comparison, refused: Sequence[tuple[str, str]]) -> None:
+    async def _tell(
+        self, wanted: Listing, gathering: Gathering, compared: Comparison, refused: Sequence[tuple[str, str]]
+    ) -> None:
         tally = self._progress.tally
         for path, why in refused:
             await self._progress.log_file("warning", f"Left out {path}: {why}")
         tally.files_found, tally.files_new, tally.bytes_new = compared.found, wanted.length, wanted.bytes
-        tally.files_skipped = tally.files_found - tally.files_new
+        tally.files_waiting = gathering.files_waiting
+        tally.files_skipped = tally.files_found - tally.files_new - tally.files_waiting
         tally.files_changed, tally.files_vanished = compared.changed.count, compared.vanished.count
-        await self._run.log("info", f"Found {count_of(tally.files_found)}, {tally.files_new} to copy")
+        found = f"Found {count_of(tally.files_found)}, {tally.files_new} to copy"
+        if gathering.waiting.count:
+            found = f"{found}, {tally.files_waiting} left for later in {count_of(gathering.waiting.count, 'acquisition')}"
+        await self._run.log("info", found)
+        await self._name("info", gathering.waiting, "acquisition", "is still being written: its new files are left for later")
         await self._name(
-            compared.changed, "changed at the source since it was copied; its copy and its record stay as they are"
+            "warning",
+            compared.changed,
+            "file",
+            "changed at the source since it was copied; its copy and its record stay as they are",
         )
-        await self._name(compared.vanished, "is no longer at the source; its record stays")
+        await self._name("warning", compared.vanished, "file", "is no longer at the source; its record stays")
         self._progress.copying_begins()
         await self._progress.report()
 
-    async def _name(self, mentioned: Mentioned, fate: str) -> None:
+    async def _name(self, level: Level, mentioned: Mentioned, noun: str, fate: str) -> None:
         for path in mentioned.first:
-            await self._run.log("warning", f"{path} {fate}")
+            await self._run.log(level, f"{path} {fate}")
         if (more := mentioned.count - len(mentioned.first)) > 0:
-            await self._run.log("warning", f"{count_of(more)} more: {fate}")
+            await self._run.log(level, f"{count_of(more, noun)} more: {fate}")

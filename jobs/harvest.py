@@ -18,6 +18,7 @@ from sqlalchemy import select
 from sqlalchemy.engine import RowMapping
 
 from core.errors import DomainError
+from jobs.acquisitions import Acquisitions
 from jobs.active import ActiveRun, InterruptedRunError, Job, RunCanceledError, RunFailedError
 from jobs.apart import require_apart
 from jobs.arks import mint_ark
@@ -90,6 +91,7 @@ def harvest_job(settings: HarvestSettings, *, source_of: OpenSource = open_sourc
         instrument, account, location = await _rows(run)
         try:
             folder = safe_name(instrument["name"])
+            acquisitions = Acquisitions.of(instrument["transfer_config"])
             source = await asyncio.to_thread(source_of, instrument, settings.allowed_roots, account)
             open_at = partial(_open_at, store_of, instrument, location, settings.allowed_roots)
             store = await asyncio.to_thread(open_at)
@@ -97,11 +99,11 @@ def harvest_job(settings: HarvestSettings, *, source_of: OpenSource = open_sourc
             raise RunFailedError(error.detail) from error
         mint = partial(mint_ark, settings.ark_naan, settings.ark_shoulder)
         known = KnownFiles(run.database, instrument["id"])
-        records = HarvestRecords(run, instrument, location["id"], mint)
+        records = HarvestRecords(run, instrument, location["id"], mint, acquisitions)
         places = Places(store, folder, open_at)
         hooks = await FileHooks.load(run, instrument, settings.webhooks)
         try:
-            return await Harvest(run, settings, known, records, source, store, places, hooks, folder).execute()
+            return await Harvest(run, settings, known, records, source, acquisitions, store, places, hooks, folder).execute()
         finally:
             await asyncio.to_thread(source.close)
             await asyncio.to_thread(places.close)
@@ -152,6 +154,7 @@ class Harvest:
         known: KnownFiles,
         records: HarvestRecords,
         source: Source,
+        acquisitions: Acquisitions,
         store: ObjectStore,
         places: Places,
         hooks: FileHooks,
@@ -165,7 +168,7 @@ class Harvest:
         self._progress = progress = Progress(run, timedelta(seconds=settings.report_every))
         threads = Threads(progress.report, (source.interrupt, places.interrupt))
         self._remains = Remains(run, known, records, store, threads)
-        self._finding = Finding(run, known, source, threads, progress)
+        self._finding = Finding(run, known, source, acquisitions, threads, progress)
         groups = Groups(run, known, records, source, places, hooks, threads, progress)
         self._copying = FileCopying(run, known, groups, self._remains, progress, settings.step_pause)
 

@@ -8,12 +8,21 @@ from __future__ import annotations
 import tempfile
 from collections.abc import Iterable, Iterator
 from itertools import islice
+from typing import NamedTuple
 
 import orjson
 
 from jobs.sources import FileState, FoundFile
 
 _IN_MEMORY = 4 * 1024 * 1024
+
+
+class End(NamedTuple):
+    """How far a listing has come."""
+
+    offset: int
+    length: int
+    bytes: int
 
 
 class Listing:
@@ -37,6 +46,16 @@ class Listing:
             write(dumps((file.path, state.size, state.modified_ns)) + b"\n")
             self.length += 1
             self.bytes += state.size
+
+    def end(self) -> End:
+        """Where the next file will be."""
+        return End(self._lines.tell(), self.length, self.bytes)
+
+    def cut(self, end: End) -> None:
+        """Take back what came since then, not while it is read."""
+        self._lines.seek(end.offset)
+        self._lines.truncate()
+        self.length, self.bytes = end.length, end.bytes
 
     def batches(self, size: int) -> Iterator[list[FoundFile]]:
         """All files, some at a time. One reading at a time."""

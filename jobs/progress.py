@@ -18,13 +18,17 @@ _LOGGED = 100
 
 @dataclass(slots=True)
 class Tally:
-    """How far a harvest is. New files are those to be copied, first attempt or not; the skipped ones are known already."""
+    """How far a harvest is. New files are those to be copied, first attempt or not; the skipped ones are known already.
+
+    Those of acquisitions that are still being written wait, and are neither. What was found is the sum of the three.
+    """
 
     files_found: int = 0
     files_new: int = 0
     files_done: int = 0
     files_failed: int = 0
     files_skipped: int = 0
+    files_waiting: int = 0
     files_changed: int = 0
     files_vanished: int = 0
     bytes_new: int = 0
@@ -84,9 +88,15 @@ class Progress:
 
     def summary(self) -> str:
         """The message of the finished run."""
+        if not self.tally.files_waiting:
+            return self._outcome()
+        waiting = count_of(self.tally.files_waiting)
+        return f"{self._outcome()}; {waiting} left for later, in acquisitions that are still being written"
+
+    def _outcome(self) -> str:
         tally = self.tally
         if not tally.files_new and not self._left_out:
-            return f"nothing new among {count_of(tally.files_found)}"
+            return f"nothing {'to copy' if tally.files_waiting else 'new'} among {count_of(tally.files_found)}"
         copied = f"{count_of(tally.files_done)} copied ({_size(tally.bytes_done)})"
         if self._left_out:
             copied = f"{copied}, {self._left_out} skipped by hooks"
@@ -112,9 +122,9 @@ class Progress:
         }
 
 
-def count_of(files: int) -> str:
+def count_of(count: int, noun: str = "file") -> str:
     """In words."""
-    return "1 file" if files == 1 else f"{files} files"
+    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
 
 
 def _size(count: float) -> str:

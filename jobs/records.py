@@ -16,6 +16,7 @@ from sqlalchemy import bindparam, insert, select, update
 from sqlalchemy.engine import RowMapping
 
 from core.vocabulary import AuditAction, PersistentIdType, TransferStatus
+from jobs.acquisitions import Acquisitions
 from jobs.active import ActiveRun
 from jobs.copying import Copied, CopyFailedError
 from jobs.hooks.chain import NOTHING, Findings
@@ -48,12 +49,20 @@ class Outcome:
 class HarvestRecords:
     """The records of one harvest."""
 
-    def __init__(self, run: ActiveRun, instrument: RowMapping, storage_location_id: UUID, mint: Callable[[], str]) -> None:
+    def __init__(
+        self,
+        run: ActiveRun,
+        instrument: RowMapping,
+        storage_location_id: UUID,
+        mint: Callable[[], str],
+        acquisitions: Acquisitions,
+    ) -> None:
         self._run = run
         self._instrument_id: UUID = instrument["id"]
         self._adapter = instrument["transfer_adapter"]
         self._storage_location_id = storage_location_id
         self._mint = mint
+        self._acquisitions = acquisitions
 
     async def begin(
         self, batch: Sequence[tuple[WantedFile, str | None]], skipped: Sequence[tuple[WantedFile, str]] = ()
@@ -135,6 +144,7 @@ class HarvestRecords:
             "source_mtime": found.state.modified,
             "first_discovered_at": self._run.clock(),
             "metadata_": {},
+            "acquisition": self._acquisitions.of_file(found.path),
         }
 
     def _transfer(self, attempt: Attempt, destination: str | None) -> dict[str, Any]:

@@ -24,8 +24,10 @@ from resolvers import following
 from resolvers.context import RequestContext
 from schema.instruments.access import may
 from schema.instruments.file_record import FileRecord
+from schema.instruments.group import Group
 from schema.instruments.harvest_run import HarvestRun, RunLogLine
 from schema.instruments.instrument import Instrument
+from schema.instruments.project import Project
 from schema.instruments.schedule import HarvestSchedule
 from schema.instruments.service_account import ServiceAccount
 from schema.instruments.storage_location import StorageLocation
@@ -65,7 +67,18 @@ class Followed:
 _RUN = Followed(HarvestRun, runs.c.finished_at)
 _NODES = {
     kind.__name__: Followed(kind)
-    for kind in (Instrument, ServiceAccount, StorageLocation, HarvestSchedule, HarvestRun, FileRecord, Transfer, User)
+    for kind in (
+        Instrument,
+        ServiceAccount,
+        StorageLocation,
+        HarvestSchedule,
+        HarvestRun,
+        FileRecord,
+        Transfer,
+        User,
+        Group,
+        Project,
+    )
 }
 
 
@@ -192,7 +205,8 @@ class FollowingSubscription:
     )
     changes: NodeChanges = live(
         _changes,
-        "What becomes of an instrument, a service account, a storage location, a schedule, a harvest, a file, a transfer or a user.",
+        "What becomes of an instrument, a service account, a storage location, a schedule, a harvest, a file, a transfer, a user, "
+        "a group or a project.",
         topic=_node_topic,
         guard=anybody_known,
         arguments={

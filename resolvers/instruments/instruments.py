@@ -6,12 +6,14 @@ from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
+from core.errors import InvalidInput
 from core.identity import INSTRUMENTS
 from core.policy import Verb
 from core.vocabulary import TransferAdapter
 from resolvers.context import RequestContext
 from resolvers.inputs import ABSENT, Absent, checked, given
 from resolvers.instruments.rows import INSTRUMENT, SERVICE_ACCOUNT, change
+from storage.objects.smb_access import Address
 from storage.sql.tables import instruments
 
 
@@ -67,3 +69,11 @@ async def update_instrument(ctx: RequestContext, key: UUID, changes: InstrumentC
         await changing.refers_to(SERVICE_ACCOUNT, "service_account_id", sent, row)
         await changing.update(INSTRUMENT, row, sent)
     return key
+
+
+def host_of(cifs_host: str) -> str | None:
+    """The name or IP address of the server, without its port; None for a local folder, and for what is no address."""
+    try:
+        return Address.parse(cifs_host).host
+    except InvalidInput:
+        return None

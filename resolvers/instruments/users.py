@@ -22,7 +22,16 @@ from resolvers.inputs import ABSENT, Absent, checked, given
 from resolvers.instruments.accounts import email_is_taken, require_long_enough, valid_email
 from resolvers.instruments.rows import USER, Change, change
 from storage.sql.database import Transaction
-from storage.sql.tables import file_access_grants, file_records, memberships, project_members, users
+from storage.sql.tables import (
+    file_access_grants,
+    file_records,
+    group_members,
+    groups,
+    memberships,
+    project_members,
+    projects,
+    users,
+)
 
 WHO_ADMINISTERS = "the first admin"
 """The lock under which it is found out whether there are admins."""
@@ -94,20 +103,33 @@ async def erase_user(ctx: RequestContext, key: UUID) -> UUID:
     async with change(ctx, actor) as changing:
         row = await changing.any(USER, key)
         await _require_removable(changing, row)
+        await _leave(changing, key)
         await _forget(changing.tx, key)
         changing.tx.announce(users, key, changing.at, AuditAction.DELETE)
         await changing.audit(AuditAction.DELETE, USER, key)
     return key
 
 
+async def _leave(changing: Change, key: UUID) -> None:
+    """Out of groups and projects, so that whoever follows one of them is told."""
+    left = {
+        groups: delete(group_members).where(group_members.c.user_id == key).returning(group_members.c.group_id.label("key")),
+        projects: delete(project_members)
+        .where(project_members.c.member_type == GranteeType.USER, project_members.c.member_id == key)
+        .returning(project_members.c.project_id.label("key")),
+    }
+    for table, leaving in left.items():
+        for row in await changing.tx.all(leaving):
+            changing.tx.announce(table, row["key"], changing.at, AuditAction.UPDATE)
+
+
 async def _forget(transaction: Transaction, key: UUID) -> None:
     """Here is what refers to people without a foreign key that would do it."""
-    grants, members = file_access_grants.c, project_members.c
+    grants = file_access_grants.c
     await transaction.execute(update(file_records).where(file_records.c.owner_id == key).values(owner_id=None))
     await transaction.execute(
         delete(file_access_grants).where(grants.grantee_type == GranteeType.USER, grants.grantee_id == key)
     )
-    await transaction.execute(delete(project_members).where(members.member_type == GranteeType.USER, members.member_id == key))
     await transaction.execute(delete(users).where(users.c.id == key))
 
 

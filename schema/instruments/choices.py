@@ -1,7 +1,8 @@
 """What clients may filter and sort the domain's lists by.
 
-Of tables that grow with every file (files, transfers, runs) these are columns with an index behind them, together with the rows
-that the viewer sees; the other tables have some hundreds of rows. What has no index is marked, and ends with the request's time.
+Of tables that grow with every file or call (files, transfers, runs, grants, notifications, the audit log) these are columns with an
+index behind them, together with the rows that the viewer sees; the others have some hundreds of rows. What has no index is marked,
+and ends with the request's time. Choices of what people are members of stand beside the addresses that those lists show.
 """
 
 from __future__ import annotations
@@ -9,16 +10,28 @@ from __future__ import annotations
 from datetime import datetime
 from uuid import UUID
 
-from core.vocabulary import HookTrigger, RunState, StorageType, TransferStatus
+from core.vocabulary import (
+    AuditAction,
+    GranteeType,
+    HookTrigger,
+    NotificationType,
+    RunState,
+    StorageType,
+    TransferStatus,
+)
 from engine.choices import choice, choices
 from engine.scalars import Long
 from storage.sql.tables import (
+    audit_log,
+    file_access_grants,
     file_records,
     file_transfers,
     groups,
     hooks,
     instruments,
+    notifications,
     projects,
+    run_log,
     runs,
     schedules,
     service_accounts,
@@ -33,6 +46,12 @@ FILE_CHOICES = choices(
         # Indexed within an instrument only.
         "source_path": choice(
             file_records.c.source_path, str, "Path on the instrument; say which instrument, too.", sortable=False
+        ),
+        "acquisition": choice(
+            file_records.c.acquisition,
+            str,
+            "The folder that was written as one measurement; say which instrument, too.",
+            sortable=False,
         ),
         "checksum": choice(file_records.c.xxhash, str, "XXH64 of the content.", sortable=False),
         "sha256": choice(file_records.c.sha256, str, "SHA-256 of the content.", sortable=False),
@@ -67,6 +86,17 @@ RUN_CHOICES = choices(
     },
 )
 
+RUN_LOG_CHOICES = choices(
+    "RunLogLine",
+    {
+        "line": choice(run_log.c.line, int, "Position in the log."),
+        # Indexed by run: of one run, which logs some hundreds of lines at most, all are read.
+        "at": choice(run_log.c.at, datetime, "When it was written.", sortable=False),
+        "level": choice(run_log.c.level, str, "`info`, `warning` or `error`.", sortable=False),
+        "message": choice(run_log.c.message, str, "What happened, in words.", sortable=False),
+    },
+)
+
 INSTRUMENT_CHOICES = choices(
     "Instrument",
     {
@@ -92,6 +122,40 @@ PROJECT_CHOICES = choices(
     {
         "name": choice(projects.c.name, str, "Display name."),
         "created_at": choice(projects.c.created_at, datetime, "When it was made."),
+    },
+)
+
+GRANT_CHOICES = choices(
+    "FileGrant",
+    {
+        "file_id": choice(file_access_grants.c.file_id, UUID, "The file.", sortable=False),
+        "grantee_type": choice(
+            file_access_grants.c.grantee_type, GranteeType, "Whether it is a person, a group or a project.", sortable=False
+        ),
+        "grantee_id": choice(file_access_grants.c.grantee_id, UUID, "The person, group or project.", sortable=False),
+        "granted_at": choice(file_access_grants.c.granted_at, datetime, "Since when."),
+    },
+)
+
+NOTIFICATION_CHOICES = choices(
+    "Notification",
+    {
+        "type": choice(notifications.c.type, NotificationType, "What it is about.", sortable=False),
+        "read": choice(notifications.c.read, bool, "Whether it was marked as read.", sortable=False),
+        "dismissed_at": choice(notifications.c.dismissed_at, datetime, "When it was put aside."),
+        "created_at": choice(notifications.c.created_at, datetime, "When it was told."),
+    },
+)
+
+AUDIT_CHOICES = choices(
+    "AuditEntry",
+    {
+        "entity_type": choice(audit_log.c.entity_type, str, "What kind of thing was changed.", sortable=False),
+        "entity_id": choice(audit_log.c.entity_id, UUID, "What was changed.", sortable=False),
+        "action": choice(audit_log.c.action, AuditAction, "What was done.", sortable=False),
+        "actor_id": choice(audit_log.c.actor_id, UUID, "Who did it; null for the server itself.", sortable=False),
+        "actor_email": choice(audit_log.c.actor_email, str, "Their address at that time.", sortable=False),
+        "created_at": choice(audit_log.c.created_at, datetime, "When."),
     },
 )
 

@@ -2,23 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import exists
+from sqlalchemy import ColumnElement, and_, exists, select
 
 from core.context import Context
+from core.exact_json import read_json, write_json
 from core.identity import INSTRUMENTS
 from core.vocabulary import PersistentIdType, TransferStatus
 from engine.connection import Connection
 from engine.declare import batch, column, many, one, some, stored
 from engine.scalars import JSON, Bytes, Long
 from schema.instruments.access import count_granted_files, granted_files
-from schema.instruments.choices import TRANSFER_CHOICES
-from schema.instruments.orders import GRANTS_BY_AGE, NEWEST_TRANSFERS, TRANSFERS_WITH_STATUS
-from schema.instruments.refs import FileGrantRef, InstrumentRef, TransferRef, UserRef
+from schema.instruments.choices import FILE_CHOICES, GRANT_CHOICES, TRANSFER_CHOICES
+from schema.instruments.orders import FILES_BY_DISCOVERY, GRANTS_BY_AGE, NEWEST_TRANSFERS, TRANSFERS_WITH_STATUS
+from schema.instruments.refs import FileGrantRef, FileRecordRef, InstrumentRef, TransferRef, UserRef
+from schema.lookups.enrichment import enrichment
+from schema.lookups.lookup_item import LookupItem
 from schema.union.interfaces import DataAsset, DataAssetRef, Run, RunRef
 from schema.union.links import LinkKind, all_linked, linked
 from storage.sql.tables import file_access_grants, file_records, file_transfers
@@ -33,6 +36,17 @@ _is_copied = (
     .correlate(file_records)
 )
 
+_shown = file_records.alias("shown")
+
+
+def _of_same_acquisition(file: ColumnElement[Any]) -> ColumnElement[bool]:
+    """Of the file with that key. By equality with single values, so that the index over both columns serves."""
+    same = (
+        file_records.c[name] == select(_shown.c[name]).where(_shown.c.id == file).scalar_subquery()
+        for name in ("instrument_id", "acquisition")
+    )
+    return and_(*same)
+
 
 async def content_links(ctx: Context, rows: Sequence[Sequence[Any]]) -> list[str | None]:
     """A link for each file that has a copy."""
@@ -40,6 +54,13 @@ async def content_links(ctx: Context, rows: Sequence[Sequence[Any]]) -> list[str
     if asking is None:
         return [None] * len(rows)
     return [ctx.services.downloads.url(UUID(key), asking.subject) if is_copied else None for key, is_copied in rows]
+
+
+def metadata_value(stored: str | None, arguments: Mapping[str, Any]) -> str | None:
+    """One value of the metadata, to be looked up: text as it is, numbers, booleans and arrays as JSON has them."""
+    metadata = None if stored is None else read_json(stored.encode())
+    value = metadata.get(arguments["metadata_key"]) if isinstance(metadata, dict) else None
+    return value if value is None or isinstance(value, str) else write_json(value).decode()
 
 
 @stored(file_records, visible=granted_files, total=count_granted_files, noun="File")
@@ -64,6 +85,12 @@ class FileRecord(DataAsset):
         needs=(file_records.c.id, _is_copied),
     )
     metadata: JSON | None = column(file_records.c.metadata_, "What hooks extracted from its name and content.")
+    lookup_item: LookupItem | None = enrichment(
+        file_records.c.metadata_,
+        metadata_value,
+        "The item of a lookup that a value of its metadata leads to.",
+        arguments={"metadata_key": (str, "Which value; one that is no text is looked up as JSON has it.")},
+    )
     owner_id: UUID | None = column(file_records.c.owner_id, "`localId` of the user who owns it.")
     owner: UserRef | None = one(file_records.c.owner_id, "The user who owns it; for admins and the owner.")
     produced_by: Run | None = one(
@@ -80,7 +107,18 @@ class FileRecord(DataAsset):
         "What was made from it, newest first.",
     )
     grants: Connection[FileGrantRef] = many(
-        GRANTS_BY_AGE, "Who was granted it; for admins.", parent=file_access_grants.c.file_id
+        GRANTS_BY_AGE, "Who was granted it; for admins.", parent=file_access_grants.c.file_id, choices=GRANT_CHOICES
+    )
+    acquisition: str | None = column(
+        file_records.c.acquisition,
+        "Path of the folder that was written as one measurement, relative to the harvested folder; null when it is in none.",
+    )
+    acquisition_files: Connection[FileRecordRef] = many(
+        FILES_BY_DISCOVERY,
+        "Files of the same acquisition that you may see, this one among them, in the order of their discovery.",
+        parent=file_records.c.id,
+        related=_of_same_acquisition,
+        choices=FILE_CHOICES,
     )
     transfers: Connection[TransferRef] = many(
         NEWEST_TRANSFERS,

@@ -12,6 +12,8 @@ from core.vocabulary import GranteeType
 from engine.connection import Connection
 from engine.declare import Node, column, many, stored
 from schema.instruments.access import granted_to, own_groups_or_admin
+from schema.instruments.choices import GRANT_CHOICES, PROJECT_CHOICES
+from schema.instruments.group_member import GROUP_MEMBER_CHOICES
 from schema.instruments.orders import GRANTS_BY_AGE, GROUP_MEMBERS_BY_AGE, PROJECTS_BY_AGE
 from schema.instruments.refs import FileGrantRef, GroupMemberRef, ProjectRef
 from storage.sql.tables import group_members, groups, project_members, projects
@@ -34,11 +36,22 @@ class Group(Node):
     updated_at: datetime = column(groups.c.updated_at, "When it was last changed.")
     deleted_at: datetime | None = column(groups.c.deleted_at, "Set while it is deleted; it can be restored.")
     members: Connection[GroupMemberRef] = many(
-        GROUP_MEMBERS_BY_AGE, "Who is in it; for admins.", parent=group_members.c.group_id
+        GROUP_MEMBERS_BY_AGE,
+        "Who is in it; for admins.",
+        parent=group_members.c.group_id,
+        choices=GROUP_MEMBER_CHOICES,
     )
     projects: Connection[ProjectRef] = many(
-        PROJECTS_BY_AGE, "Projects that it is a member of.", parent=groups.c.id, related=_projects_of_group
+        PROJECTS_BY_AGE,
+        "Projects that it is a member of.",
+        parent=groups.c.id,
+        related=_projects_of_group,
+        choices=PROJECT_CHOICES,
     )
     grants: Connection[FileGrantRef] = many(
-        GRANTS_BY_AGE, "What it may see; for admins.", parent=groups.c.id, related=granted_to(GranteeType.GROUP)
+        GRANTS_BY_AGE,
+        "What it may see; for admins.",
+        parent=groups.c.id,
+        related=granted_to(GranteeType.GROUP),
+        choices=GRANT_CHOICES,
     )

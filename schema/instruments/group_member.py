@@ -7,12 +7,23 @@ from uuid import UUID
 
 from sqlalchemy import select
 
+from engine.choices import choice, choices
 from engine.declare import column, one, stored
 from schema.instruments.access import for_admins
 from schema.instruments.refs import GroupRef, UserRef
 from storage.sql.tables import group_members, users
 
 _email = select(users.c.email).where(users.c.id == group_members.c.user_id).correlate(group_members).scalar_subquery()
+
+
+GROUP_MEMBER_CHOICES = choices(
+    "GroupMember",
+    {
+        "user_id": choice(group_members.c.user_id, UUID, "The person.", sortable=False),
+        "email": choice(_email, str, "The person's address."),
+        "created_at": choice(group_members.c.created_at, datetime, "Since when."),
+    },
+)
 
 
 @stored(group_members, visible=for_admins)

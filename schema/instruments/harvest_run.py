@@ -11,6 +11,7 @@ from engine.connection import Connection
 from engine.declare import ascending, column, many, one, stored
 from engine.scalars import JSON, Long
 from schema.instruments.access import for_admins, harvest_runs
+from schema.instruments.choices import RUN_LOG_CHOICES
 from schema.instruments.refs import HarvestScheduleRef, InstrumentRef
 from schema.union.interfaces import Run
 from storage.sql.tables import run_log, runs
@@ -44,6 +45,9 @@ class HarvestRun(Run):
     files_done: int | None = _reached("files_done", "Files that were copied and verified.")
     files_failed: int | None = _reached("files_failed", "Files whose copy failed; the next harvest tries them again.")
     files_skipped: int | None = _reached("files_skipped", "Files that are known already, or that a hook leaves out.")
+    files_waiting: int | None = _reached(
+        "files_waiting", "New files of acquisitions that are still being written; a later harvest copies them."
+    )
     files_changed: int | None = _reached(
         "files_changed", "Known files that changed at the source since they were copied; copies and records stay."
     )
@@ -64,4 +68,6 @@ class HarvestRun(Run):
         runs.c.cancel_requested_at, "When somebody asked to cancel it while it ran; its worker ends it within seconds."
     )
     finished_at: datetime | None = column(runs.c.finished_at, "When it ended.")
-    log: Connection[RunLogLine] = many(ascending(run_log.c.line), "What it did, line by line.", parent=run_log.c.run_id)
+    log: Connection[RunLogLine] = many(
+        ascending(run_log.c.line), "What it did, line by line.", parent=run_log.c.run_id, choices=RUN_LOG_CHOICES
+    )

@@ -9,8 +9,10 @@ from core.vocabulary import TransferAdapter
 from engine.connection import Connection
 from engine.declare import Node, column, many, one, stored
 from engine.scalars import JSON
+from resolvers.instruments.instruments import host_of
 from schema.instruments.access import for_members, is_admin
-from schema.instruments.choices import FILE_CHOICES, RUN_CHOICES, SCHEDULE_CHOICES
+from schema.instruments.choices import FILE_CHOICES, HOOK_CHOICES, RUN_CHOICES, SCHEDULE_CHOICES
+from schema.instruments.instrument_access import ACCESS_CHOICES
 from schema.instruments.orders import (
     ACCESS_BY_AGE,
     DELETED,
@@ -28,6 +30,8 @@ from schema.instruments.refs import (
     InstrumentAccessRef,
     ServiceAccountRef,
 )
+from schema.lookups.enrichment import enrichment
+from schema.lookups.lookup_item import LookupItem
 from storage.sql.tables import file_records, hooks, instruments, runs, schedules, user_instrument_access
 
 
@@ -54,6 +58,11 @@ class Instrument(Node):
     created_at: datetime = column(instruments.c.created_at, "When it was registered.")
     updated_at: datetime = column(instruments.c.updated_at, "When it was last changed.")
     deleted_at: datetime | None = column(instruments.c.deleted_at, "Set while it is deleted; it can be restored.")
+    lookup_item: LookupItem | None = enrichment(
+        instruments.c.cifs_host,
+        lambda stored, _: host_of(stored),
+        "The item of a lookup that its host leads to, without the port: a place by IP range, for example.",
+    )
     files: Connection[FileRecordRef] = many(
         NEWEST_FILES,
         "Files discovered on it, newest first.",
@@ -61,7 +70,10 @@ class Instrument(Node):
         choices=FILE_CHOICES,
     )
     access: Connection[InstrumentAccessRef] = many(
-        ACCESS_BY_AGE, "Who was given access to all of its files; for admins.", parent=user_instrument_access.c.instrument_id
+        ACCESS_BY_AGE,
+        "Who was given access to all of its files; for admins.",
+        parent=user_instrument_access.c.instrument_id,
+        choices=ACCESS_CHOICES,
     )
     schedules: Connection[HarvestScheduleRef] = many(
         SCHEDULES_BY_AGE,
@@ -75,6 +87,7 @@ class Instrument(Node):
         "Hooks for its files alone, in the order of their creation; for admins.",
         parent=hooks.c.instrument_id,
         arguments=DELETED,
+        choices=HOOK_CHOICES,
     )
     runs: Connection[HarvestRunRef] = many(
         NEWEST_RUNS,

@@ -7,6 +7,7 @@ from uuid import UUID
 
 from sqlalchemy import select
 
+from engine.choices import choice, choices
 from engine.declare import column, one, stored
 from schema.instruments.access import for_admins
 from schema.instruments.refs import InstrumentRef, UserRef
@@ -17,6 +18,16 @@ _email = (
     .where(users.c.id == user_instrument_access.c.user_id)
     .correlate(user_instrument_access)
     .scalar_subquery()
+)
+
+
+ACCESS_CHOICES = choices(
+    "InstrumentAccess",
+    {
+        "user_id": choice(user_instrument_access.c.user_id, UUID, "The person.", sortable=False),
+        "email": choice(_email, str, "The person's address."),
+        "created_at": choice(user_instrument_access.c.created_at, datetime, "Since when."),
+    },
 )
 
 

@@ -8,6 +8,7 @@ from uuid import UUID
 from sqlalchemy import select
 
 from core.vocabulary import RequestStatus
+from engine.choices import choice, choices
 from engine.declare import Node, column, one, stored
 from schema.instruments.access import own_requests_or_admin
 from schema.instruments.refs import UserRef
@@ -18,6 +19,20 @@ _email = (
     .where(users.c.id == instrument_requests.c.requester_id)
     .correlate(instrument_requests)
     .scalar_subquery()
+)
+
+
+REQUEST_CHOICES = choices(
+    "InstrumentRequest",
+    {
+        "requester_id": choice(instrument_requests.c.requester_id, UUID, "Who wishes it.", sortable=False),
+        "requester_email": choice(_email, str, "Address of who wishes it."),
+        "name": choice(instrument_requests.c.name, str, "What the instrument is called."),
+        "location": choice(instrument_requests.c.location, str, "Where it stands."),
+        "status": choice(instrument_requests.c.status, RequestStatus, "What became of it.", sortable=False),
+        "created_at": choice(instrument_requests.c.created_at, datetime, "When it was made."),
+        "updated_at": choice(instrument_requests.c.updated_at, datetime, "When it was last changed."),
+    },
 )
 
 

@@ -43,6 +43,7 @@ ACCESS_BY_AGE = ascending(user_instrument_access.c.created_at)
 
 # Contract §9.
 NEWEST_FILES = descending(file_records.c.first_discovered_at)
+FILES_BY_DISCOVERY = ascending(file_records.c.first_discovered_at)
 FILES_OF_INSTRUMENT = {"instrument_id": equals(file_records.c.instrument_id, UUID, "Only files of this instrument.")}
 NEWEST_TRANSFERS = descending(file_transfers.c.started_at)
 TRANSFERS_WITH_STATUS = {"status": equals(file_transfers.c.status, TransferStatus, "Only attempts that stand like this.")}

@@ -9,7 +9,9 @@ from core.vocabulary import GranteeType
 from engine.connection import Connection
 from engine.declare import Node, column, many, stored
 from schema.instruments.access import granted_to, own_projects_or_admin
+from schema.instruments.choices import GRANT_CHOICES
 from schema.instruments.orders import GRANTS_BY_AGE, PROJECT_MEMBERS_BY_AGE
+from schema.instruments.project_member import PROJECT_MEMBER_CHOICES
 from schema.instruments.refs import FileGrantRef, ProjectMemberRef
 from storage.sql.tables import project_members, projects
 
@@ -25,8 +27,15 @@ class Project(Node):
     updated_at: datetime = column(projects.c.updated_at, "When it was last changed.")
     deleted_at: datetime | None = column(projects.c.deleted_at, "Set while it is deleted; it can be restored.")
     members: Connection[ProjectMemberRef] = many(
-        PROJECT_MEMBERS_BY_AGE, "Who is in it; for admins.", parent=project_members.c.project_id
+        PROJECT_MEMBERS_BY_AGE,
+        "Who is in it; for admins.",
+        parent=project_members.c.project_id,
+        choices=PROJECT_MEMBER_CHOICES,
     )
     grants: Connection[FileGrantRef] = many(
-        GRANTS_BY_AGE, "What it may see; for admins.", parent=projects.c.id, related=granted_to(GranteeType.PROJECT)
+        GRANTS_BY_AGE,
+        "What it may see; for admins.",
+        parent=projects.c.id,
+        related=granted_to(GranteeType.PROJECT),
+        choices=GRANT_CHOICES,
     )

@@ -10,6 +10,7 @@ import strawberry
 from sqlalchemy import and_, select
 
 from core.vocabulary import MemberType
+from engine.choices import choice, choices
 from engine.declare import Node, column, one, stored
 from schema.instruments.access import for_admins
 from schema.instruments.group import Group
@@ -28,6 +29,17 @@ _email = (
 )
 _member = typed_key(
     project_members.c.member_type, project_members.c.member_id, {MemberType.USER: "User", MemberType.GROUP: "Group"}
+)
+
+
+PROJECT_MEMBER_CHOICES = choices(
+    "ProjectMember",
+    {
+        "member_type": choice(project_members.c.member_type, MemberType, "Whether it is a person or a group.", sortable=False),
+        "member_id": choice(project_members.c.member_id, UUID, "The person or group.", sortable=False),
+        "email": choice(_email, str, "The person's address; null for a group."),
+        "created_at": choice(project_members.c.created_at, datetime, "Since when."),
+    },
 )
 
 

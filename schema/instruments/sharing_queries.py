@@ -13,14 +13,14 @@ from engine.declare import Argument, ascending, descending, equals, lookup, many
 from engine.kinds import Order
 from schema.instruments.access import may
 from schema.instruments.audit_entry import AuditEntry
-from schema.instruments.choices import GROUP_CHOICES, PROJECT_CHOICES
+from schema.instruments.choices import AUDIT_CHOICES, GROUP_CHOICES, NOTIFICATION_CHOICES, PROJECT_CHOICES
 from schema.instruments.file_record import FileRecord
 from schema.instruments.grant import FileGrant
 from schema.instruments.group import Group
 from schema.instruments.group_member import GroupMember
 from schema.instruments.instrument import Instrument
 from schema.instruments.instrument_access import InstrumentAccess
-from schema.instruments.instrument_request import InstrumentRequest
+from schema.instruments.instrument_request import REQUEST_CHOICES, InstrumentRequest
 from schema.instruments.notification import Notification
 from schema.instruments.orders import (
     ACCESS_BY_AGE,
@@ -91,13 +91,20 @@ class SharingQuery:
         denied="Access denied",
     )
     instrument_requests: Connection[InstrumentRequest] | None = many(
-        NEWEST_REQUESTS, "Wishes for instruments, newest first: one's own, for admins all.", guard=_requests
+        NEWEST_REQUESTS,
+        "Wishes for instruments, newest first: one's own, for admins all.",
+        guard=_requests,
+        choices=REQUEST_CHOICES,
     )
     notifications: Connection[Notification] | None = many(
-        UNREAD_FIRST, "What one is told of: unread first, then newest.", guard=_notifications, arguments=UNREAD
+        UNREAD_FIRST,
+        "What one is told of: unread first, then newest.",
+        guard=_notifications,
+        arguments=UNREAD,
+        choices=NOTIFICATION_CHOICES,
     )
     audit_log: Connection[AuditEntry] | None = many(
-        NEWEST_ENTRIES, "Who did what, newest first.", guard=_audit, arguments=AUDITED
+        NEWEST_ENTRIES, "Who did what, newest first.", guard=_audit, arguments=AUDITED, choices=AUDIT_CHOICES
     )
 
 

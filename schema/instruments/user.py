@@ -14,6 +14,7 @@ from engine.choices import choice, choices
 from engine.connection import Connection
 from engine.declare import column, many, stored
 from schema.instruments.access import groups_of, own_or_admin_users
+from schema.instruments.choices import GROUP_CHOICES, PROJECT_CHOICES
 from schema.instruments.orders import GROUPS_BY_AGE, PROJECTS_BY_AGE
 from schema.instruments.refs import GroupRef, ProjectRef
 from schema.union.interfaces import Actor
@@ -74,7 +75,12 @@ class User(Actor):
     role: Role = column(_role, "Role in the instruments domain.")
     deleted_at: datetime | None = column(users.c.deleted_at, "Set while the account is deleted; it can be restored.")
     groups: Connection[GroupRef] = many(
-        GROUPS_BY_AGE, "Groups of the person.", parent=users.c.id, related=in_group, largest_page=MOST
+        GROUPS_BY_AGE,
+        "Groups of the person.",
+        parent=users.c.id,
+        related=in_group,
+        largest_page=MOST,
+        choices=GROUP_CHOICES,
     )
     projects: Connection[ProjectRef] = many(
         PROJECTS_BY_AGE,
@@ -82,4 +88,5 @@ class User(Actor):
         parent=users.c.id,
         related=in_project,
         largest_page=MOST,
+        choices=PROJECT_CHOICES,
     )

@@ -19,8 +19,7 @@ from resolvers.lookups.paths import ITEM
 from schema.inputs import INPUT
 from schema.lookups.access import about, may
 from schema.lookups.lookup import Lookup
-from schema.lookups.lookup_mutations import ID
-from schema.lookups.queries import TENANT
+from schema.lookups.queries import ID, TENANT
 
 _ITEM = (
     "`keys` (array of `name` and `value`, array of values, or object), `fields` (the same; null clears), "

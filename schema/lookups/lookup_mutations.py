@@ -18,9 +18,8 @@ from resolvers.lookups.paths import LOOKUP
 from schema.inputs import INPUT
 from schema.lookups.access import about, may
 from schema.lookups.lookup import Lookup
-from schema.lookups.queries import TENANT
+from schema.lookups.queries import ID, TENANT
 
-ID = "`NAME.TENANT`, or `NAME` when it is global."
 _DECLARATION = (
     "`name`, `label`, `group`, `type`, `global`, `keys` (array of `name` and `type`), `fields` (object by name, or array), "
     "`descriptionTitle`, `descriptionContent`, `default_expiration`, `feedPath`; what else it has is ignored."

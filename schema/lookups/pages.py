@@ -82,10 +82,20 @@ async def matching_items(ctx: RequestContext, lookup: Lookup, asked: Asked) -> l
     values: Sequence[str] = asked.arguments["values"]
     if len(values) > MOST_VALUES:
         raise InvalidInput(f"{len(values)} values; at most {MOST_VALUES} are looked for", field="values")
-    keys = keys_from(lookup, values)
-    items = iter(await ctx.services.lookups.store.find(lookup, [key for key in keys if key is not None]))
-    found = [None if key is None else next(items) for key in keys]
-    return [None if item is None else ShownItem(item, lookup, form_of(asked)) for item in found]
+    return await items_for(ctx, lookup, values, form_of(asked))
+
+
+async def items_for(
+    ctx: RequestContext, lookup: Lookup, values: Sequence[str | None], form: GeopointForm
+) -> list[ShownItem | None]:
+    """For each value the item that it leads to, in one call to the store; null leads to none."""
+    distinct = list(dict.fromkeys(value for value in values if value is not None))
+    keys = {value: key for value, key in zip(distinct, keys_from(lookup, distinct), strict=True) if key is not None}
+    found = await ctx.services.lookups.store.find(lookup, list(keys.values())) if keys else []
+    items: dict[str | None, ShownItem] = {
+        value: ShownItem(item, lookup, form) for value, item in zip(keys, found, strict=True) if item is not None
+    }
+    return [items.get(value) for value in values]
 
 
 async def page_of_items(ctx: RequestContext, lookup: Lookup, asked: Asked) -> Page:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Mapping
+from datetime import datetime
 from typing import Any
 
 import strawberry
@@ -10,6 +11,7 @@ from sqlalchemy import or_
 
 from core.lookups.folding import fold
 from core.policy import Verb
+from engine.choices import choice, choices
 from engine.connection import Connection
 from engine.declare import Argument, ascending, lookup, many, pieces
 from resolvers.lookups.exports import export
@@ -22,6 +24,7 @@ from storage.sql.tables import lookups
 BY_ID = ascending(lookups.c.lookup_id)
 
 TENANT = "The tenant in whose name you ask."
+ID = "`NAME.TENANT`, or `NAME` when it is global."
 
 _ESCAPE = "\\"
 
@@ -46,6 +49,20 @@ LISTED = {
     ),
 }
 
+# `LookupOrder` is that of a lookup's items.
+DECLARATION_CHOICES = choices(
+    "LookupDeclaration",
+    {
+        "name": choice(lookups.c.name, str, "Name within the tenant."),
+        "label": choice(lookups.c.label, str, "What people call it."),
+        "group": choice(lookups.c.group_name, str, "The group that it is searched with."),
+        "type": choice(lookups.c.type, str, "What kind of table it is."),
+        "is_global": choice(lookups.c.is_global, bool, "Whether it belongs to all tenants.", sortable=False),
+        "created_at": choice(lookups.c.created_at, datetime, "When it was declared."),
+        "modified_at": choice(lookups.c.updated_at, datetime, "When its declaration was last changed."),
+    },
+)
+
 
 def _csv(ctx: Any, arguments: Mapping[str, Any]) -> AsyncGenerator[str, None]:
     return export(ctx, arguments["tenant"], arguments["lookup_id"], expirations=bool(arguments.get("expirations")))
@@ -60,7 +77,7 @@ class LookupsQuery:
         "A lookup of the tenant, or a global one.",
         guard=may(Verb.READ, LOOKUP),
         argument="lookup_id",
-        argument_description="`NAME.TENANT`, or `NAME` when it is global.",
+        argument_description=ID,
         unique=lookups.c.lookup_id,
         reach=reached(Verb.READ),
         beside={"tenant": (str, TENANT)},
@@ -72,6 +89,7 @@ class LookupsQuery:
         guard=may(Verb.LIST, LOOKUP),
         arguments=LISTED,
         largest_page=LARGEST_PAGE,
+        choices=DECLARATION_CHOICES,
         reach=reached(Verb.LIST),
         about=about(Verb.LIST),
     )

@@ -12,6 +12,7 @@ import strawberry
 
 from core.context import Context
 from core.vocabulary import TokenScope
+from engine.choices import choice, choices
 from engine.connection import Connection
 from engine.declare import Node, batch, column, descending, many, stored
 from schema.platform.access import own_tokens, person
@@ -38,10 +39,21 @@ class PersonalToken(Node):
     )
 
 
+TOKEN_CHOICES = choices(
+    "PersonalToken",
+    {
+        "name": choice(personal_tokens.c.name, str, "What it is for."),
+        "created_at": choice(personal_tokens.c.created_at, datetime, "When it was made."),
+        "expires_at": choice(personal_tokens.c.expires_at, datetime, "When it ends."),
+        "last_used_at": choice(personal_tokens.c.last_used_at, datetime, "When it was last used."),
+    },
+)
+
+
 @strawberry.type
 class PersonalTokensQuery:
     """For people."""
 
     personal_tokens: Connection[PersonalToken] | None = many(
-        descending(personal_tokens.c.created_at), "Your own tokens, newest first.", guard=person
+        descending(personal_tokens.c.created_at), "Your own tokens, newest first.", guard=person, choices=TOKEN_CHOICES
     )

@@ -13,6 +13,7 @@ from app.settings import Settings
 from app.wiring import assemble
 from core.identity import LOOKUPS
 from core.policy import ACCESS, EDIT, MEMBER
+from jobs.acquisitions import Acquisitions
 from storage.lookups.registry import lookup_of
 from storage.sql.tables import audit_log, instruments, lookups, schedules, storage_locations
 
@@ -56,8 +57,10 @@ async def test_what_is_registered(parts, tmp_path):
     root = tmp_path / "data" / "files" / "demo"
     found = await stored(parts, instruments)
     assert [row["name"] for row in found] == [name for name, *_ in INSTRUMENTS_OF_THE_DEMO]
-    for row, (_, folder, *_) in zip(found, INSTRUMENTS_OF_THE_DEMO, strict=True):
+    for row, (_, folder, *_, config) in zip(found, INSTRUMENTS_OF_THE_DEMO, strict=True):
         assert (row["cifs_host"], row["cifs_share"]) == ("file:", str(root / "instruments" / folder))
+        assert row["transfer_config"] == config
+        assert bool(Acquisitions.of(config)) is (folder == "nmr-bruker")
         originals, copies = [
             sorted(path.relative_to(top) for path in top.rglob("*"))
             for top in (SAMPLES / folder, root / "instruments" / folder)
@@ -72,7 +75,7 @@ async def test_what_is_registered(parts, tmp_path):
         ("* * * * *", True, location["id"])
     }
     audited = [row for row in await stored(parts, audit_log) if row["entity_type"] not in {"user", "lookup"}]
-    assert (len(audited), {row["actor_email"] for row in audited}) == (9, {EMAIL})
+    assert (len(audited), {row["actor_email"] for row in audited}) == (10, {EMAIL})
 
 
 async def test_loading_it_twice_changes_nothing(parts):
@@ -114,7 +117,7 @@ async def test_lookups_of_the_demonstration(parts):
         greeting = await load_demo(parts, ADDRESS)
     found = [lookup_of(row) for row in await parts.database.all(lookups.select().order_by(lookups.c.lookup_id))]
     counts = {each.id: await parts.services.lookups.store.count(each) for each in found}
-    assert counts == {"countries.standard": 252, "ipgeo.standard": 2398, "macvendors": 5000}
+    assert counts == {"countries.standard": 252, "ipgeo.standard": 2398, "macvendors": 5000, "samples.standard": 10}
     assert "switchyard lookup-token standard --demo" in greeting
 
 

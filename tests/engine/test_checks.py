@@ -80,6 +80,21 @@ def test_an_edge_that_could_not_be_hidden():
     ]
 
 
+def test_a_batch_from_a_column_that_is_hidden():
+    @stored(people, visible=own_or_free)
+    class Writer:
+        """A writer."""
+
+        name: str | None = column(people.c.name, "Name.", allowed=lambda _: False)
+        age: int | None = column(people.c.age, "Age.")
+        initials: str | None = batch(None, "From what is hidden.", needs=(people.c.age, people.c.name))  # type: ignore[arg-type]
+        decade: int | None = batch(None, "From what is not.", needs=(people.c.age, people.c.id))  # type: ignore[arg-type]
+
+    assert gaps(query(writer=(Writer | None, lookup(str, "One.", guard=signed_in)))) == [
+        "Writer.initials is made from people.name, which is not shown to everybody"
+    ]
+
+
 def test_a_resolver_that_returns_rows():
     @strawberry.type(description="Reading.")
     class Query:

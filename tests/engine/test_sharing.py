@@ -247,6 +247,14 @@ async def test_a_hidden_row_can_be_denied_instead(library: World):
         assert await both(library, f'{{ owned(localId: "{key(number)}") {{ title }} }}') == {"owned": None}
 
 
+async def test_what_is_denied_takes_nothing_from_what_stands_beside_it(library: World):
+    library.viewer = principals("user", key(99))
+    text = f'{{ own: owned(localId: "{key(1)}") {{ title }} others: owned(localId: "{key(3)}") {{ title }} }}'
+    for outcome in (await library.run(text), await library.reference(text)):
+        assert loaded(outcome) == {"own": {"title": "Book 01"}, "others": None}
+        assert shown(outcome.errors) == [("not yours", ["others"])]
+
+
 @pytest.mark.parametrize(
     ("arguments", "found"),
     [

@@ -22,6 +22,7 @@ from sqlalchemy import event
 
 from core.errors import Unavailable
 from core.vocabulary import PersistentIdType, RunState, StorageType, TransferAdapter, TransferStatus
+from jobs.acquisitions import Acquisitions
 from jobs.active import ActiveRun, InterruptedRunError
 from jobs.copying import CHUNK
 from jobs.harvest import HarvestSettings, harvest_job, harvest_run
@@ -48,7 +49,7 @@ CAFFEINE = "d6a06c8f22ac88e4"
 
 
 def progress(**changed: int) -> dict[str, Any]:
-    names = ("found", "new", "done", "failed", "skipped", "changed", "vanished")
+    names = ("found", "new", "done", "failed", "skipped", "waiting", "changed", "vanished")
     counts: dict[str, Any] = dict.fromkeys([*(f"files_{name}" for name in names), "bytes_done"], 0)
     counts |= {"bytes_new": changed.get("bytes_done", 0), "bytes_per_second": None, "seconds_left": None}
     return counts | changed
@@ -96,6 +97,7 @@ async def test_a_new_file_is_copied_and_recorded(laboratory, rows):
         "first_discovered_at": record["first_discovered_at"],
         "metadata": {},
         "owner_id": None,
+        "acquisition": None,
     }
     (transfer,) = await rows(file_transfers)
     assert before <= transfer["started_at"] <= transfer["completed_at"] <= after
@@ -810,7 +812,7 @@ async def test_the_copy_that_another_harvest_has_not_recorded_yet_is_never_repla
     laboratory.put("a")
     first = await _claimed(laboratory, active)
     (instrument,) = await rows(instruments)
-    records = HarvestRecords(first, instrument, laboratory.location_id, lambda: "ark:/99999/fk4x")
+    records = HarvestRecords(first, instrument, laboratory.location_id, lambda: "ark:/99999/fk4x", Acquisitions())
     (found,) = LocalFolder(laboratory.source).discover(lambda *_: None)
     await records.begin([(WantedFile(found, None), f"{laboratory.archive}/NMR 400/a")])
     (laboratory.archive / "NMR 400").mkdir(parents=True)

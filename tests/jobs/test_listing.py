@@ -51,3 +51,17 @@ def test_many_files_take_little_memory():
     tracemalloc.stop()
     listing.close()
     assert peak < 12_000_000
+
+
+@pytest.mark.parametrize("in_memory", [0, 1_000_000])
+def test_what_was_taken_back_is_not_there(monkeypatch, in_memory):
+    monkeypatch.setattr("jobs.listing._IN_MEMORY", in_memory)
+    listing = Listing(FILES[:2])
+    end = listing.end()
+    listing.extend(FILES[2:5])
+    listing.cut(end)
+    listing.extend(FILES[5:])
+    kept = [*FILES[:2], *FILES[5:]]
+    assert (listing.length, listing.bytes) == (len(kept), sum(file.state.size for file in kept))
+    assert list(listing.batches(10)) == [kept]
+    listing.close()

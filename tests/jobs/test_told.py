@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 
 from core.vocabulary import AuditAction, TransferStatus
+from jobs.acquisitions import Acquisitions
 from jobs.active import ActiveRun
 from jobs.known_files import KnownFiles, WantedFile
 from jobs.queue import Queue
@@ -29,7 +30,7 @@ async def test_transfers_that_nobody_ends(laboratory, rows, database, clock):
     claim = await queue.claim("test", ["harvest"])
     run = ActiveRun(database, queue, claim)
     instrument = next(row for row in await rows(instruments))
-    records = HarvestRecords(run, instrument, laboratory.location_id, lambda: "ark:/99999/fk4x")
+    records = HarvestRecords(run, instrument, laboratory.location_id, lambda: "ark:/99999/fk4x", Acquisitions())
     (attempt,) = await records.begin([(WantedFile(FoundFile("a", FileState(1, 1)), None), "/archive/a")])
     await records.fail_open(await KnownFiles(database, instrument["id"]).open_transfers(), "the worker died during the copy")
     told = [row["entity_id"] for row in await rows(events, "number") if row["entity"] == file_transfers.name]

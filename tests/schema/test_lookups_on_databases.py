@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from datetime import UTC, datetime
 from types import SimpleNamespace
 from typing import Any
 from uuid import UUID
@@ -9,9 +11,10 @@ from uuid import UUID
 import orjson
 import pytest
 from graphql import parse
+from sqlalchemy import insert
 
-from core.identity import LOOKUPS, Principal, Principals
-from core.policy import ACCESS, EDIT, MEMBER, SUPERUSER
+from core.identity import INSTRUMENTS, LOOKUPS, Principal, Principals
+from core.policy import ACCESS, ADMIN, EDIT, MEMBER, SUPERUSER
 from engine.graph import Graph
 from resolvers.context import RequestContext
 from resolvers.lookups.items import write_item
@@ -19,7 +22,10 @@ from resolvers.lookups.lookups import create_lookup
 from resolvers.lookups.services import LookupServices
 from schema.root import build_schema
 from storage.lookups.sql import SqlLookupStore
+from storage.sql.tables import file_records, instruments
 from tests.engine.world import reference
+
+NOON = datetime(2026, 11, 21, 12, 0, tzinfo=UTC)
 
 LOOKUP_FIELDS = 'localId fieldMap keys { name type } createdSeconds items(text: "X_") { totalCount nodes { localId values } }'
 
@@ -73,6 +79,30 @@ async def test_who_sees_which_lookups(asked_by):
     }
 
 
+async def test_lookups_are_filtered_and_sorted(asked_by):
+    """Those of the tenant, whatever the filter."""
+    context, ask = asked_by
+    superuser = context(SUPERUSER)
+    for tenant, name, more in (
+        ("aaa", "b", {"label": "X", "group": "geo"}),
+        ("aaa", "a", {"label": "Y"}),
+        ("bbb", "c", {"label": "Z", "group": "geo"}),
+        ("aaa", "d", {"label": "Z", "global": True}),
+    ):
+        await create_lookup(superuser, tenant, {"name": name, **more})
+    ctx = context(MEMBER, "aaa")
+    for arguments, found in (
+        ("orderBy: [{field: LABEL, direction: DESC}]", ["d", "a.aaa", "b.aaa"]),
+        ("orderBy: [{field: GROUP}, {field: NAME}]", ["b.aaa", "a.aaa", "d"]),
+        ("filter: {isGlobal: {eq: false}}", ["a.aaa", "b.aaa"]),
+        ('filter: {group: {eq: "geo"}}', ["b.aaa"]),
+        ('filter: {or: [{type: {eq: "lookup/string"}}, {modifiedAt: {isNull: false}}]}, first: 1', ["a.aaa"]),
+        ('filter: {name: {in: ["a", "c"]}}, text: "y"', ["a.aaa"]),
+    ):
+        shown = await ask(ctx, f'{{ lookups(tenant: "aaa", {arguments}) {{ nodes {{ localId }} }} }}')
+        assert [each["localId"] for each in shown["lookups"]["nodes"]] == found, arguments
+
+
 async def test_text_has_no_wildcards_and_values_are_typed(asked_by):
     context, ask = asked_by
     ctx = context(MEMBER, "aaa")
@@ -92,3 +122,79 @@ async def test_text_has_no_wildcards_and_values_are_typed(asked_by):
             "items": {"totalCount": 1, "nodes": [{"localId": "x_1", "values": {"n": 2**64 - 1, "b": True}}]},
         },
     )
+
+
+FILES_WITH_ITEMS = """{ instruments { nodes { files(first: 500) { nodes {
+    lookupItem(tenant: "aaa", lookupId: "%s", metadataKey: "%s") { localId }
+} } } } }"""
+
+
+def noting(read: Any, sent: list[Any]) -> Any:
+    """The same read, of one statement or of several, which writes down what it is asked."""
+
+    def asked(statements: Any) -> Any:
+        sent.extend(statements if isinstance(statements, Sequence) else [statements])
+        return read(statements)
+
+    return asked
+
+
+@pytest.fixture
+async def thousand_files(database):
+    """On two instruments."""
+    machine = {"name": "NMR", "cifs_host": "nas", "cifs_share": "s", "transfer_adapter": "rclone", "enabled": True}
+    found = {"persistent_id_type": "ark", "first_discovered_at": NOON}
+    async with database.transaction() as transaction:
+        for number in (1, 2):
+            await transaction.insert(instruments, id=UUID(int=number), created_at=NOON, updated_at=NOON, **machine)
+        files = [
+            {
+                "id": UUID(int=number),
+                "instrument_id": UUID(int=1 + number % 2),
+                "persistent_id": f"ark:/1/{number}",
+                "source_path": str(number),
+                "filename": str(number),
+                "metadata_": {"sample": number, "host": f"10.0.0.{number % 50}"},
+                **found,
+            }
+            for number in range(1000)
+        ]
+        await transaction.execute(insert(file_records), files)
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("thousand_files")
+@pytest.mark.parametrize(
+    ("declaration", "keys", "metadata_key", "leads"),
+    [
+        ({"type": "lookup", "keys": [{"name": "sample", "type": "ui16"}]}, [[7], [500]], "sample", 2),
+        (
+            {"type": "lookup/ipaddressrange", "keys": [{"name": end, "type": "ip"} for end in ("first", "last")]},
+            [["10.0.0.10", "10.0.0.19"]],
+            "host",
+            200,
+        ),
+    ],
+    ids=["keys", "ranges"],
+)
+async def test_a_thousand_files_find_their_items_in_one_statement(
+    asked_by, database, monkeypatch, declaration, keys, metadata_key, leads
+):
+    context, ask = asked_by
+    ctx = context(MEMBER, "aaa")
+    await create_lookup(ctx, "aaa", {"name": "one", **declaration})
+    for key in keys:
+        await write_item(ctx, "aaa", "one.aaa", {"keys": key})
+    ctx.principals = Principals([*ctx.principals, Principal(INSTRUMENTS, UUID(int=1), ADMIN)])
+    text = FILES_WITH_ITEMS % ("one.aaa", metadata_key)
+    found = await ask(ctx, text)
+    items = [file["lookupItem"] for each in found["instruments"]["nodes"] for file in each["files"]["nodes"]]
+    assert (len(items), len([each for each in items if each])) == (1000, leads)
+
+    sent: list[Any] = []
+    for read in ("fetch_all", "first"):
+        monkeypatch.setattr(database, read, noting(getattr(database, read), sent))
+    operation = Graph(build_schema(), database.dialect).prepare(parse(text), None)
+    assert operation.nodes({}) == 1 + 25 * (1 + 1 + 500 * 2)
+    assert not (await operation.execute(ctx, {})).errors
+    assert len(sent) == len(["instruments", "files", "the lookup", "its items"])

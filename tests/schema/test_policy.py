@@ -444,11 +444,16 @@ async def test_every_edge_is_looked_at_here(world):
         "Lookup.keys",
         "Lookup.match",
         "Lookup.stats",
+        # in `test_enrichment`
+        "FileRecord.lookupItem",
+        "Instrument.lookupItem",
         # in `tests/contract/instruments/test_finding.py`
         "FileRecord.consumedBy",
         "FileRecord.downstream",
         "FileRecord.producedBy",
         "FileRecord.upstream",
+        # in `tests/contract/instruments/test_acquisitions.py`
+        "FileRecord.acquisitionFiles",
         # in `test_sharing`
         "FileRecord.grants",
         "Group.grants",

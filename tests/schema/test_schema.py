@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from graphql import build_schema as build_from_text
 from graphql import (
+    get_named_type,
     is_enum_type,
     is_input_object_type,
     is_non_null_type,
@@ -132,6 +133,20 @@ def test_every_node_is_stored_and_says_who_sees_it(built):
         stored = stored_type(kind)
         assert stored is not None, kind.name
         assert callable(stored.visible)
+
+
+WITHOUT_CHOICES = {"Lookup.items": "what a lookup declares is not in the schema: `text`, `where` and its own `orderBy`"}
+
+
+def test_every_list_is_filtered_and_sorted(built):
+    lists = {
+        f"{kind.name}.{name}": field.args
+        for kind in types(built)
+        if is_object_type(kind)
+        for name, field in kind.fields.items()
+        if get_named_type(field.type).name.endswith("Connection")
+    }
+    assert {name for name, arguments in lists.items() if not {"filter", "orderBy"} <= set(arguments)} == set(WITHOUT_CHOICES)
 
 
 def test_every_mutation_takes_one_input_and_returns_a_payload(built):

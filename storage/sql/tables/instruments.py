@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from sqlalchemy import BigInteger, Boolean, Column, ForeignKey, Identity, Index, Integer, Table, UniqueConstraint
+from sqlalchemy import text as sql
 
 from core.vocabulary import (
     GranteeType,
@@ -109,6 +110,8 @@ hooks = Table(
     soft_deletion(),
 )
 
+_IN_ACQUISITION = sql("acquisition IS NOT NULL")
+
 file_records = Table(
     "file_records",
     metadata,
@@ -125,12 +128,22 @@ file_records = Table(
     Column("first_discovered_at", TimeColumn(), nullable=False),
     Column("metadata", JsonColumn(), key="metadata_"),
     _reference("owner_id", "users", nullable=True, index=True),
+    Column("acquisition", text(2048), comment="path of the folder that was written as one measurement; null when in none"),
     UniqueConstraint("instrument_id", "source_path"),
     Index("ix_file_records_first_discovered_at_id", "first_discovered_at", "id"),
     Index("ix_file_records_filename_id", "filename", "id"),
     Index("ix_file_records_xxhash", "xxhash"),
     Index("ix_file_records_sha256", "sha256"),
     Index("ix_file_records_instrument_id_first_discovered_at_id", "instrument_id", "first_discovered_at", "id"),
+    Index(
+        "ix_file_records_acquisition",
+        "instrument_id",
+        "acquisition",
+        "first_discovered_at",
+        "id",
+        sqlite_where=_IN_ACQUISITION,
+        postgresql_where=_IN_ACQUISITION,
+    ),
 )
 
 largest_first(file_records.c.size_bytes)
@@ -180,6 +193,7 @@ file_access_grants = Table(
     Column("granted_at", TimeColumn(), nullable=False),
     UniqueConstraint("file_id", "grantee_type", "grantee_id"),
     Index("ix_file_access_grants_grantee_type_grantee_id", "grantee_type", "grantee_id", "file_id"),
+    Index("ix_file_access_grants_grantee_type_grantee_id_granted_at_id", "grantee_type", "grantee_id", "granted_at", "id"),
 )
 
 groups = Table(
@@ -254,4 +268,8 @@ notifications = Table(
     Column("dismissed_at", TimeColumn()),
     Column("created_at", TimeColumn(), nullable=False),
     Index("ix_notifications_recipient_id_read_created_at_id", "recipient_id", "read", "created_at", "id"),
+    Index("ix_notifications_recipient_id_type_created_at_id", "recipient_id", "type", "created_at", "id"),
+    Index("ix_notifications_recipient_id_created_at_id", "recipient_id", "created_at", "id"),
 )
+
+largest_first(notifications.c.dismissed_at, of_each=notifications.c.recipient_id)

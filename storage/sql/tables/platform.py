@@ -75,7 +75,11 @@ audit_log = Table(
     Column("created_at", TimeColumn(), nullable=False),
     Index("ix_audit_log_domain_number", "domain", "number"),
     Index("ix_audit_log_domain_entity_type_number", "domain", "entity_type", "number"),
+    Index("ix_audit_log_domain_entity_id_number", "domain", "entity_id", "number"),
+    Index("ix_audit_log_domain_action_number", "domain", "action", "number"),
     Index("ix_audit_log_domain_actor_id_number", "domain", "actor_id", "number"),
+    Index("ix_audit_log_domain_actor_email_number", "domain", "actor_email", "number"),
+    Index("ix_audit_log_domain_created_at_id", "domain", "created_at", "id"),
 )
 
 idempotency_keys = Table(

@@ -15,6 +15,7 @@ from core.errors import Unavailable
 from core.identity import INSTRUMENTS
 from core.ids import encode_global_id
 from core.vocabulary import AuditAction, StorageType, TransferAdapter
+from jobs.acquisitions import Acquisitions
 from jobs.active import ActiveRun
 from jobs.copying import Copied, CopyFailedError
 from jobs.known_files import WantedFile
@@ -227,7 +228,7 @@ async def test_a_cursor_that_is_no_longer_kept(live_on_both: Live):
             encode_global_id("PersonalToken", str(UUID(int=1))),
             (
                 "changes are told of Instrument, ServiceAccount, StorageLocation, HarvestSchedule, HarvestRun, "
-                "FileRecord, Transfer, User"
+                "FileRecord, Transfer, User, Group, Project"
             ),
             "NOT_SUPPORTED",
         ),
@@ -250,6 +251,52 @@ async def test_a_run_is_a_node(live: Live):
         assert [change["action"] for change in (await client.next("changes"))["changes"]] == ["UPDATE"]
 
 
+NAMED = """subscription ($id: ID!) { changes(id: $id) {
+  changes { action } node { ... on Group { name members { totalCount } } ... on Project { name members { totalCount } } }
+} }"""
+
+
+@pytest.mark.parametrize(
+    ("path", "kind", "member"),
+    [
+        ("/api/groups", "Group", lambda user: {"user_id": user}),
+        ("/api/projects", "Project", lambda user: {"member_type": "user", "member_id": user}),
+    ],
+    ids=["group", "project"],
+)
+async def test_a_group_and_a_project_are_nodes(live_on_both: Live, path: str, kind: str, member):
+    """Admins follow them to the end; others as long as they are in it."""
+    live = live_on_both
+    admin, user = live.world.admin, str(live.world.user.id)
+    key = (await admin.request("POST", path, json={"name": uuid4().hex})).json()["id"]
+    node, own = encode_global_id(kind, key), f"{path}/{key}"
+
+    async with socket(live.address, live.admin) as client, socket(live.address, live.user) as other:
+        await client.subscribe(NAMED, id=node)
+        assert (await client.next("changes"))["changes"] == []
+        await other.subscribe(NAMED, id=node)
+        assert error_of(await other.receive()) == (f"{kind} not found", "NOT_FOUND")
+        assert (await other.receive())["type"] == "complete"
+
+        assert (await admin.request("POST", f"{own}/members", json=member(user))).status_code == 201
+        told = await client.next("changes")
+        assert (told["changes"], told["node"]["members"]) == ([{"action": "UPDATE"}], {"totalCount": 1})
+        await other.subscribe(NAMED, id=node)
+        assert (await other.next("changes"))["changes"] == []
+
+        assert (await admin.request("PATCH", own, json={"name": f"new {kind} {key}"})).status_code == 200
+        for each, count in ((client, 1), (other, 0)):
+            expected = {"name": f"new {kind} {key}", "members": {"totalCount": count}}
+            assert await each.next("changes") == {"changes": [{"action": "UPDATE"}], "node": expected}
+
+        assert (await admin.request("DELETE", f"{own}/members/{user}")).status_code == 204
+        assert (await client.next("changes"))["node"]["members"] == {"totalCount": 0}
+        assert error_of(await other.receive()) == (f"{kind} not found", "NOT_FOUND")
+        for method, action, way in (("DELETE", "DELETE", own), ("POST", "RESTORE", f"{own}/restore")):
+            assert (await admin.request(method, way)).status_code in {200, 204}
+            assert (await client.next("changes"))["changes"] == [{"action": action}]
+
+
 FILE = """subscription ($id: ID!) { changes(id: $id) {
   changes { action } node { ... on FileRecord { checksum } ... on Transfer { status file { id } } }
 } }"""
@@ -266,9 +313,8 @@ async def test_a_file_and_its_transfers_are_nodes(live_on_both: Live):
         await transaction.insert(storage_locations, **named, **times)
     run = await live.run()
     active = ActiveRun(live.database, run.queue, run.claim)
-    records = HarvestRecords(
-        active, {"id": key, "transfer_adapter": TransferAdapter.RCLONE}, location, lambda: f"ark:/{uuid4()}"
-    )
+    instrument = {"id": key, "transfer_adapter": TransferAdapter.RCLONE}
+    records = HarvestRecords(active, instrument, location, lambda: f"ark:/{uuid4()}", Acquisitions())
     good, bad = await records.begin(
         [(WantedFile(FoundFile(name, FileState(5, 10**18)), None), f"/archive/{name}") for name in ("good", "bad")]
     )

@@ -121,7 +121,7 @@ async def grant(world: World, file: UUID, kind: str, grantee: UUID) -> None:
 
 
 async def add_group(world: World, *members: UUID, **columns: Any) -> UUID:
-    row = created(name=f"group {uuid4()}", **columns)
+    row = created(**({"name": f"group {uuid4()}"} | columns))
     await world.insert(groups, row)
     for member in members:
         await world.insert(group_members, {"user_id": member, "group_id": row["id"], "created_at": START})
@@ -130,7 +130,7 @@ async def add_group(world: World, *members: UUID, **columns: Any) -> UUID:
 
 
 async def add_project(world: World, *members: tuple[str, UUID], **columns: Any) -> UUID:
-    row = created(name=f"project {uuid4()}", **columns)
+    row = created(**({"name": f"project {uuid4()}"} | columns))
     await world.insert(projects, row)
     for kind, member in members:
         member_row = {"id": uuid4(), "project_id": row["id"], "member_type": kind, "member_id": member, "created_at": START}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Iterator, Sequence
+from urllib.parse import quote
 
 import pytest
 from sqlalchemy import event
@@ -77,6 +78,17 @@ class TestLists:
         for path in ("/api/files", "/api/transfers"):
             assert await statements(person, path) == AUTHENTICATION + ROWS
             assert await statements(person, f"{path}?skip=0&limit=500") == AUTHENTICATION + ROWS + COUNT
+
+    @pytest.mark.parametrize("role", ["admin", "user"])
+    async def test_files_of_acquisitions(self, world: World, statements: Statements, role: str, count: int):
+        person = await world.person("eve@example.org", role)
+        instrument = await add_instrument(world)
+        for number in range(count):
+            await add_files(world, instrument, 2, owner_id=person.id, acquisition=f"{number}.d")
+
+        files = "{ files { nodes { acquisitionFiles { totalCount nodes { filename } } } } }"
+        below = ROWS + COUNT if count else 0
+        assert await statements(person, f"/graphql?query={quote(files)}") == AUTHENTICATION + ROWS + below
 
 
 class TestSingleRows:

@@ -239,7 +239,7 @@ class TestReferences:
 LENGTHS = [
     *[(INSTRUMENTS, name, 255) for name in ("name", "location", "pid", "cifs_host", "cifs_share")],
     (INSTRUMENTS, "cifs_base_path", 1024),
-    (HOOKS, "name", 255),
+    *[(HOOKS, name, 255) for name in ("name", "builtin_name")],
     (GROUPS, "name", 255),
     (PROJECTS, "name", 255),
     (STORAGE_LOCATIONS, "base_path", 1024),
@@ -247,7 +247,7 @@ LENGTHS = [
 
 
 class TestLengths:
-    """[FIX] Text that is longer than its column is 422."""
+    """[FIX] Text that is longer than its column is 422; so is a builtin's name that no builtin could have."""
 
     @pytest.mark.parametrize(("resource", "field", "longest"), LENGTHS, ids=str)
     async def test_the_longest_text_is_stored(self, admin: Api, resource: Resource, field: str, longest: int):

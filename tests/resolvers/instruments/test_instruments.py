@@ -13,6 +13,7 @@ from resolvers.instruments.instruments import (
     InstrumentChanges,
     NewInstrument,
     create_instrument,
+    host_of,
     update_instrument,
 )
 from resolvers.instruments.rows import INSTRUMENT, SERVICE_ACCOUNT, delete_row, restore_row
@@ -247,3 +248,19 @@ async def test_who_may_not_is_told_so_before_anything_else(call, user, anonymous
         await call(anonymous)
     with pytest.raises(Forbidden, match=r"^Admin access required$"):
         await call(user)
+
+
+@pytest.mark.parametrize(
+    ("cifs_host", "host"),
+    [
+        (" nas.example.org:4450 ", "nas.example.org"),
+        ("10.0.0.7", "10.0.0.7"),
+        ("[2001:db8::7]:445", "2001:db8::7"),
+        ("file:", None),
+        ("file://", None),
+        ("nas:99999", None),
+        ("", None),
+    ],
+)
+def test_the_host_of_an_address(cifs_host, host):
+    assert host_of(cifs_host) == host

@@ -24,7 +24,7 @@ from resolvers.instruments.members import (
     remove_project_member,
 )
 from resolvers.instruments.rows import GROUP, PROJECT, delete_row, restore_row
-from storage.sql.tables import file_access_grants, file_records, group_members, groups, project_members
+from storage.sql.tables import events, file_access_grants, file_records, group_members, groups, project_members
 
 LAB = NewGrouping(name="Lab")
 
@@ -65,6 +65,26 @@ async def test_of_two_who_take_a_name_at_once_one_gets_it(admin):
     made = await asyncio.gather(*(create_grouping(admin, GROUP, LAB) for _ in range(4)), return_exceptions=True)
 
     assert sorted(type(each).__name__ for each in made) == ["Conflict", "Conflict", "Conflict", "UUID"]
+
+
+@pytest.mark.parametrize("kind", [GROUP, PROJECT], ids=lambda kind: kind.name)
+async def test_each_change_is_told_to_who_follows_it(admin, user, database, kind):
+    key = await create_grouping(admin, kind, LAB)
+    await update_grouping(admin, kind, key, GroupingChanges(description="of chemistry"))
+    await update_grouping(admin, kind, key, GroupingChanges(description="of chemistry"))
+    if kind is GROUP:
+        await add_group_member(admin, GroupMembership(group_id=key, user_id=who(user)))
+        await remove_group_member(admin, GroupMembership(group_id=key, user_id=who(user)))
+    else:
+        membership = ProjectMembership(project_id=key, member_type=MemberType.USER, member_id=who(user))
+        await add_project_member(admin, membership)
+        await remove_project_member(admin, key, who(user))
+    await delete_row(admin, kind, key)
+    await restore_row(admin, kind, key)
+
+    of_it = events.c.entity == kind.table.name, events.c.entity_id == str(key)
+    told = await database.all(select(events.c.action).where(*of_it).order_by(events.c.number))
+    assert [each["action"].value for each in told] == ["create", "update", "update", "update", "delete", "restore"]
 
 
 async def test_a_name_that_stays_is_no_conflict(admin, audited):

@@ -12,10 +12,11 @@ from sqlalchemy import func, select
 from core.errors import Forbidden, InvalidInput, NotFound, Refused, Unauthenticated
 from core.identity import INSTRUMENTS
 from core.secrets import Secret
-from core.vocabulary import Role
+from core.vocabulary import AuditAction, Role
 from resolvers.instruments.users import UserChanges, delete_user, erase_user, restore_user, update_user
 from storage.sql.tables import (
     audit_log,
+    events,
     file_access_grants,
     file_records,
     group_members,
@@ -404,6 +405,27 @@ async def test_erasing_leaves_what_the_person_did_in_the_log(admin, context, per
 
     logged = await database.all(select(audit_log.c.actor_email).order_by(audit_log.c.number))
     assert [found["actor_email"] for found in logged] == ["eve@example.org", "Ada@example.org"]
+
+
+async def test_who_follows_a_group_or_project_is_told_that_an_erased_person_left(admin, person, clock, database):
+    eve = (await person("eve@example.org")).subject
+    group, project = uuid4(), uuid4()
+    times = {"created_at": clock.now, "updated_at": clock.now}
+    async with database.transaction() as tx:
+        for table, key in ((groups, group), (groups, uuid4()), (projects, project)):
+            await tx.insert(table, id=key, name=str(key), **times)
+        await tx.insert(group_members, user_id=eve, group_id=group, created_at=clock.now)
+        member = {"member_type": "user", "member_id": eve, "created_at": clock.now}
+        await tx.insert(project_members, id=uuid4(), project_id=project, **member)
+
+    await erase_user(admin, eve)
+
+    told = await database.all(select(events.c.entity, events.c.entity_id, events.c.action).order_by(events.c.number))
+    assert [tuple(each.values()) for each in told] == [
+        ("groups", str(group), AuditAction.UPDATE),
+        ("projects", str(project), AuditAction.UPDATE),
+        ("users", str(eve), AuditAction.DELETE),
+    ]
 
 
 async def test_unknown_people_and_strangers_cannot_be_erased(admin, person):
