@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 import asyncio
-import gc
 import logging
 import os
 from collections.abc import Sequence
@@ -14,6 +13,7 @@ from dataclasses import dataclass
 
 import uvloop
 
+from app.server import settle_garbage_collector
 from app.wiring import assemble
 from bench import harvest, lists, lookups, stream, subscriptions
 from bench.data import fill
@@ -30,7 +30,7 @@ class Size:
     rounds: int = 41
     files: int = 5000
     list_rounds: int = 15
-    grants: int = 10_000
+    listed: int = 20_000
     streamed: int = 50_000
     streams: int = 5
     harvested: int = harvest.FILES
@@ -46,7 +46,7 @@ async def main(size: Size, databases: Sequence[str]) -> Verdict:
     verdict = Verdict()
     for database in databases:
         await _requests(database, size, verdict)
-        await lists.measure(database, size.list_rounds, size.grants, verdict)
+        await lists.measure(database, size.list_rounds, size.listed, verdict)
         await stream.measure(database, size.streamed, size.streams, verdict)
     async with fresh("sqlite") as settings:
         found = await harvest.compare(settings.url, rounds=3, count=size.harvested)
@@ -66,7 +66,7 @@ async def _requests(database: str, size: Size, verdict: Verdict) -> None:
         try:
             filled = await fill(parts.database, files=size.files)
             async with requests(parts, filled) as asked:
-                _settle()
+                settle_garbage_collector()
                 for title, calls in asked.items():
                     await check_answers(title, calls)
                     costs = await compare(calls, size.rounds, await server_time(settings))
@@ -74,13 +74,6 @@ async def _requests(database: str, size: Size, verdict: Verdict) -> None:
                 verdict.statements(f"{DEEP}, {database}", await statements(parts, asked[DEEP][GRAPHQL]))
         finally:
             await parts.close()
-
-
-def _settle() -> None:
-    """As the server does once it has started."""
-    gc.collect()
-    gc.freeze()
-    gc.set_threshold(50_000, 20, 100)
 
 
 if __name__ == "__main__":

@@ -24,8 +24,8 @@ from typing import Any
 import orjson
 from elasticsearch import AsyncElasticsearch
 from elasticsearch.helpers import async_bulk
-from sqlalchemy import text
 
+from app.server import settle_garbage_collector
 from bench.databases import elasticsearch, fresh
 from core.clock import utc_now
 from core.lookups.declarations import Lookup
@@ -36,6 +36,7 @@ from resolvers.lookups.uploading import upload
 from storage.lookups import registry
 from storage.lookups.elasticsearch import ElasticsearchLookupStore
 from storage.lookups.elasticsearch_server import Server
+from storage.lookups.protocol import LookupStore
 from storage.lookups.sql import SqlLookupStore
 from storage.sql.database import Database
 from storage.sql.migrate import migrate
@@ -110,32 +111,30 @@ async def measure(database: str, uploaded: int, stored: int) -> Figures:
 
 async def figures(url: str, uploaded: int, stored: int, folder: Path) -> Figures:
     """What this process finds out."""
+    settle_garbage_collector()
     files = folder / "uploaded.csv", folder / "more.csv"
     make_file(files[0], range(uploaded))
     make_file(files[1], range(uploaded, stored))
     database = await open_database(url)
     try:
         await migrate(database)
-        store, lookup = SqlLookupStore(database), await _new_lookup(database)
-        before, plain, spent = _peak(), [], []
+        store, lookup = SqlLookupStore(database), await new_lookup(database)
+        before, plain, spent = peak(), [], []
         for _ in range(2):  # the quicker of two of each, in turn: a processor is not always as fast
             await store.clear(lookup)
             await store.purge()
             plain.append(min(_read_plainly(files[0]) for _ in range(3)))
             begun = time.process_time()
-            await _upload(store, lookup, files[0])
+            await upload_file(store, lookup, files[0])
             spent.append(time.process_time() - begun)
-        grown = _peak() - before
+        grown = peak() - before
         if stored > uploaded:
-            await _upload(store, lookup, files[1])
-        if database.dialect.name == "postgresql":  # as its autovacuum does within a minute
-            async with database.transaction() as transaction:
-                await transaction.execute(text("ANALYZE lookup_items"))
+            await upload_file(store, lookup, files[1])
         asked = await _ask(store, lookup, database)
-        before, begun, size, writer = _peak(), time.process_time(), 0, CsvWriter(lookup.declaration)
+        before, begun, size, writer = peak(), time.process_time(), 0, CsvWriter(lookup.declaration)
         async for batch in store.walk(lookup):
             size += len(writer.rows(batch))
-        export = {"export": time.process_time() - begun, "export_size": size / 2**20, "export_growth": _peak() - before}
+        export = {"export": time.process_time() - begun, "export_size": size / 2**20, "export_growth": peak() - before}
         return Figures(uploaded, min(plain), min(spent), grown, stored, **asked, **export)
     finally:
         await database.close()
@@ -161,12 +160,11 @@ async def measure_elasticsearch(rows: int, rounds: int = 3) -> Sent | None:
             database, path = await open_database(settings.url), settings.data_dir / "rows.csv"
             await asyncio.to_thread(make_file, path, range(rows))
             await migrate(database)
-            store, lookup = ElasticsearchLookupStore(server, database, prefix=prefix), await _new_lookup(database)
+            store, lookup = ElasticsearchLookupStore(server, database, prefix=prefix), await new_lookup(database)
             for number in range(rounds):
                 await store.clear(lookup)
                 begun = time.perf_counter()
-                with path.open("rb") as file:
-                    await upload(store, lookup, file, path.parent)
+                await upload_file(store, lookup, path)
                 ours.append(time.perf_counter() - begun)
                 begun = time.perf_counter()
                 await _send(client, f"{prefix}script-{number}.lkp-bench", path)
@@ -201,12 +199,14 @@ def make_file(path: Path, numbers: range) -> None:
             writer.writerow([addresses, city, some.choice(["CZ", "DE", "PK"]), place, number, round(some.random(), 4), zone])
 
 
-async def _new_lookup(database: Database) -> Lookup:
+async def new_lookup(database: Database) -> Lookup:
+    """Of the address ranges in the files."""
     async with database.transaction() as transaction:
         return await registry.add(transaction, declared(DECLARATION), "standard", utc_now())
 
 
-async def _upload(store: SqlLookupStore, lookup: Lookup, path: Path) -> None:
+async def upload_file(store: LookupStore, lookup: Lookup, path: Path) -> None:
+    """All of it."""
     with path.open("rb") as file:
         await upload(store, lookup, file, path.parent)
 
@@ -262,7 +262,7 @@ def _read_plainly(path: Path) -> float:
     return time.process_time() - begun
 
 
-def _peak() -> float:
+def peak() -> float:
     """Megabytes; what `getrusage` says includes the process that started this one."""
     (line,) = (line for line in Path("/proc/self/status").read_text().splitlines() if line.startswith("VmHWM"))
     return int(line.split()[1]) / 1024

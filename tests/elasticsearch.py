@@ -22,10 +22,15 @@ async def own_indexes() -> AsyncIterator[tuple[Server, str]]:
     server, prefix = Server(address("elasticsearch")), f"t{uuid4().hex[:12]}-"
     try:
         yield server, prefix
-        for index in await server.notes(f"{prefix}*"):
-            await server.remove(index)
+        await remove_all(server, prefix)
     finally:
         await server.close()
+
+
+async def remove_all(server: Server, prefix: str) -> None:
+    """Every index whose name begins so."""
+    if names := await server.notes(f"{prefix}*"):
+        await server.remove(",".join(names))
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from core.lookups.declarations import Declaration
 from core.lookups.values import KINDS, Value
@@ -74,14 +74,16 @@ class Haystacks:
         self._fields = [field.name for field in declaration.fields if KINDS[field.type].searched]
         self._macs = [field.name for field in declaration.fields if field.type is ValueType.MAC]
         self._mac_keys = [at for at, key in enumerate(declaration.keys) if key.type is ValueType.MAC]
+        self._has_macs = bool(self._macs or self._mac_keys)
 
     def of(self, keys: Sequence[str], item_id: str | None, fields: Mapping[str, Value]) -> Haystack:
         """The texts of key parts, of text-like fields, and of the id; without that where it is but the digest of the key."""
-        texts = [*keys] if item_id is None else [*keys, item_id]
-        texts += [str(fields[name]) for name in self._fields if name in fields]
+        texts: list[Any] = [*keys] if item_id is None else [*keys, item_id]
+        texts += [fields[name] for name in self._fields if name in fields]
+        if not self._has_macs:
+            return Haystack(_folded(texts), ())
         macs = [str(fields[name]) for name in self._macs if name in fields]
-        if keys and self._mac_keys:
-            macs += [keys[at] for at in self._mac_keys]
+        macs += [keys[at] for at in self._mac_keys if keys]
         return Haystack(_folded(texts), tuple(dict.fromkeys(mac.replace(":", "") for mac in macs)))
 
 

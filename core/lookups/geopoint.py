@@ -19,7 +19,8 @@ _DMS = re.compile(
         ([NSEWnsew])\s*""",
     re.VERBOSE,
 )
-_DECIMAL = re.compile(r"\s*[+-]?(?:[0-9]{1,20}(?:\.[0-9]*)?|\.[0-9]+)\s*")
+_NUMBER = r"\s*([+-]?(?:[0-9]{1,20}(?:\.[0-9]*)?|\.[0-9]+))\s*"
+_DECIMAL = re.compile(f"{_NUMBER},{_NUMBER}")
 _PACKED = re.compile(r"[0-9]{1,40}")
 _MARKS = str.maketrans({"\u2032": "'", "\u2019": "'", "\u2033": '"', "\u201d": '"'})
 """Primes and typographic quotes."""
@@ -42,7 +43,7 @@ def pack(latitude: float, longitude: float) -> int:
 
 
 def _encode(degrees: float, half: int) -> int:
-    return min(math.floor((degrees + half) * _STEPS / (2 * half) + 0.5), _STEPS - 1)
+    return min(int((degrees + half) * _STEPS / (2 * half) + 0.5), _STEPS - 1)
 
 
 def unpack(packed: int) -> Place:
@@ -62,9 +63,9 @@ def parse(text: str) -> int:
     text = text.strip()
     if _PACKED.fullmatch(text):
         return checked(int(text))
+    if (decimal := _DECIMAL.fullmatch(text)) is not None:
+        return pack(float(decimal[1]), float(decimal[2]))
     latitude, comma, longitude = text.translate(_MARKS).partition(",")
-    if comma and _DECIMAL.fullmatch(latitude) and _DECIMAL.fullmatch(longitude):
-        return pack(float(latitude), float(longitude))
     north, east = _DMS.fullmatch(latitude), _DMS.fullmatch(longitude)
     if not comma or north is None or east is None or north[4] not in "NSns" or east[4] not in "EWew":
         raise ValueError("a geopoint is `lat, lon` in degrees, or as 50°03'51.5\"N, 14°26'38\"E, or one packed number")

@@ -74,7 +74,8 @@ def read_text(kind: ValueType, text: str, name: str) -> Value:
 # --- text --------------------------------------------------------------------------------------------------------------
 
 
-def _same(value: Any) -> Any:
+def same(value: Any) -> Any:
+    """The form of a value that is the value itself."""
     return value
 
 
@@ -133,7 +134,7 @@ def _integers(name: str, least: int, most: int) -> Kind:
         raise ValueError(f"a {name} is a whole number")
 
     if most < 2**63:
-        return Kind(from_json, from_text, str, _same, _same, "integer")
+        return Kind(from_json, from_text, str, same, same, "integer")
     return Kind(from_json, from_text, str, _twenty_digits, int)
 
 
@@ -167,7 +168,7 @@ def _floats(name: str, fit: Callable[[float], float]) -> Kind:
             return from_text(value.strip())
         raise ValueError(f"a {name} is a number")
 
-    return Kind(from_json, from_text, repr, _same, float, "number")
+    return Kind(from_json, from_text, repr, same, float, "number")
 
 
 def _single(value: float) -> float:
@@ -223,7 +224,8 @@ def _ip_text(packed: bytes) -> str:
 
 
 def _ip_from_text(text: str) -> str:
-    return _ip_text(packed_ip(text))
+    packed = packed_ip(text)
+    return _ip_text(packed) if ":" in text else text  # of IPv4 only the canonical form is taken
 
 
 def _ip_sortable(value: Value) -> str:
@@ -307,14 +309,14 @@ def _geopoint_from_json(value: object) -> int:
 
 
 KINDS: Mapping[ValueType, Kind] = {
-    ValueType.STR: Kind(_str_from_json, storable, str, _same, _same, searched=True),
+    ValueType.STR: Kind(_str_from_json, storable, str, same, same, searched=True),
     **{ValueType(f"ui{bits}"): _integers(f"ui{bits}", 0, 2**bits - 1) for bits in (8, 16, 32, 64)},
     **{ValueType(f"si{bits}"): _integers(f"si{bits}", -(2 ** (bits - 1)), 2 ** (bits - 1) - 1) for bits in (8, 16, 32, 64)},
     ValueType.FP32: _floats("fp32", _single),
     ValueType.FP64: _floats("fp64", float),
-    ValueType.BOOL: Kind(_bool_from_json, _bool_from_text, _bool_text, _same, bool, "bool"),
+    ValueType.BOOL: Kind(_bool_from_json, _bool_from_text, _bool_text, same, bool, "bool"),
     ValueType.IP: Kind(_only_text(_ip_from_text, "an ip"), _ip_from_text, str, _ip_sortable, _ip_shown, searched=True),
-    ValueType.MAC: Kind(_mac_from_json, _mac_from_text, str, _same, _same, searched=True),
+    ValueType.MAC: Kind(_mac_from_json, _mac_from_text, str, same, same, searched=True),
     ValueType.DATETIME: Kind(_datetime, _datetime, str, _datetime_sortable, _datetime_shown),
     ValueType.GEOPOINT: Kind(_geopoint_from_json, geopoint.parse, str, _twenty_digits, int),
 }

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import marshal
-from collections.abc import Callable, Iterator
+from collections.abc import AsyncGenerator, Callable, Iterator
+from contextlib import aclosing
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -51,13 +52,18 @@ async def upload(
         while size := await _in_thread(lambda: waiting.add(islice(changes, chunk))):
             count += size
             progress()
-        chunks = waiting.chunks()
-        while some := await _in_thread(lambda: next(chunks, None)):
-            await store.write(lookup, some)
-            progress()
+        async with aclosing(_chunks(waiting, progress)) as chunks:
+            await store.upload(lookup, chunks)
     finally:
         await asyncio.shield(asyncio.to_thread(waiting.close))
     return Uploaded(count, rows.skipped)
+
+
+async def _chunks(waiting: _Waiting, progress: Callable[[], object]) -> AsyncGenerator[list[Change], None]:
+    chunks = waiting.chunks()
+    while some := await _in_thread(lambda: next(chunks, None)):
+        yield some
+        progress()
 
 
 async def _in_thread(work: Callable[[], T]) -> T:

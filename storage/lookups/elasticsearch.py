@@ -17,14 +17,14 @@ from storage.lookups.elasticsearch_documents import index_of
 from storage.lookups.elasticsearch_queries import BY_ID, expired
 from storage.lookups.elasticsearch_reading import AT_A_TIME
 from storage.lookups.elasticsearch_server import Action, Gone
-from storage.lookups.elasticsearch_writing import Writer
+from storage.lookups.elasticsearch_uploading import Uploader
 from storage.lookups.registry import forget, held_row, lookup_of, refill, unreached
 from storage.sql.tables import lookups
 
 log = logging.getLogger(__name__)
 
 
-class ElasticsearchLookupStore(Writer):
+class ElasticsearchLookupStore(Uploader):
     """For the declarations in a database. The prefix keeps installations apart that share one Elasticsearch."""
 
     # --- whole lookups -----------------------------------------------------------------------------------------------

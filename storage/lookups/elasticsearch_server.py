@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterable, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
-from typing import Any, Final, NamedTuple
+from functools import partial
+from typing import Any, Final, NamedTuple, TypeVar
 
 import orjson
 from elasticsearch import ApiError, AsyncElasticsearch, NotFoundError, OrjsonSerializer, TransportError, UnsupportedProductError
@@ -14,11 +16,18 @@ from core.errors import Unavailable
 
 log = logging.getLogger(__name__)
 
+T = TypeVar("T")
+
 ANSWER, LONG_ANSWER = 5.0, 20.0
 """Seconds: of a question; of what writes much or makes an index."""
 
-BULK: Final = 1_000_000
-"""Bytes of a request, at most, but for one document. The client's connection takes each at once, while everything else waits."""
+WAITS = (0.25, 0.5, 1.0, 2.0)
+"""Seconds between attempts to write, when the server has too much to do."""
+
+TOO_MANY = 429
+
+BULK: Final = 250_000
+"""Bytes of a request, at most, but for one document. The connection takes each at once, and memory grows by a multiple of it."""
 
 WINDOW: Final = 10_000
 """Rows that are skipped and given in one answer, at most; beyond, a point in time is walked."""
@@ -26,10 +35,14 @@ WINDOW: Final = 10_000
 KEPT = "2m"
 """For so long a point in time is kept after it was last used."""
 
-_NOT_NOW = frozenset({401, 403, 408, 429})
+_NOT_NOW = frozenset({401, 403, 408, TOO_MANY})
 """Statuses with which a server, or what is before it, says nothing about the question: no rights, a full disk, too much to do."""
 
 _UNANSWERED = "the lookup store does not answer"
+
+
+class _Busy(Unavailable):
+    """It answers, but does not do this now. It has done nothing."""
 
 
 class Gone(Exception):
@@ -52,6 +65,13 @@ class Result(NamedTuple):
     """Somebody else came first."""
     at: tuple[int, int] | None = None
     """Sequence number and term."""
+
+
+class Portion(NamedTuple):
+    """What one request says about these documents."""
+
+    ids: list[str]
+    lines: list[Any]
 
 
 class _Json(OrjsonSerializer):
@@ -199,30 +219,38 @@ class Server:
 
     async def bulk(self, index: str, actions: Sequence[Action], *, refresh: bool = True) -> list[Result]:
         """What became of each; the others see it afterwards. Raises `Gone` without the index, and for whatever else failed."""
+        return await self.send(index, portions(actions), refresh=refresh)
+
+    async def send(self, index: str, some: Sequence[Portion], *, refresh: bool = True) -> list[Result]:
+        """As `bulk`, what was made ready for it."""
         results: list[Result] = []
-        portions = _portions(actions)
-        for at, some in enumerate(portions, 1):
-            async with _asking():
-                found = await self._patient.bulk(index=index, operations=some, refresh=refresh and at == len(portions))
+        for at, portion in enumerate(some, 1):
+            shown = refresh and at == len(some)
+            found = await _unhurried(partial(self._patient.bulk, index=index, operations=portion.lines, refresh=shown))
+            if len(found["items"]) != len(portion.ids):
+                raise Unavailable(_UNANSWERED)
             results += [_result(next(iter(each.values()))) for each in found["items"]]
-        if len(results) != len(actions):
-            raise Unavailable(_UNANSWERED)
         return results
 
+    async def refresh(self, index: str) -> None:
+        """Let searches see what was written. Raises `Gone`."""
+        await _unhurried(partial(self._patient.indices.refresh, index=index))
 
-def _portions(actions: Iterable[Action]) -> list[list[Any]]:
+
+def portions(actions: Iterable[Action]) -> list[Portion]:
     """Lines that are JSON already, which the client takes, too."""
-    portions: list[list[bytes]] = [[]]
+    made: list[Portion] = []
     size = 0
     for action in actions:
         lines = _lines(action)
         more = sum(map(len, lines))
-        if portions[-1] and size + more > BULK:
-            portions.append([])
+        if not made or size + more > BULK:
+            made.append(Portion([], []))
             size = 0
-        portions[-1] += lines
+        made[-1].ids.append(action.id)
+        made[-1].lines.extend(lines)
         size += more
-    return portions if portions[0] else []
+    return made
 
 
 def _lines(action: Action) -> list[bytes]:
@@ -267,6 +295,18 @@ def _whole(answer: Mapping[str, Any]) -> Mapping[str, Any]:
     return answer
 
 
+async def _unhurried(ask: Callable[[], Awaitable[T]]) -> T:
+    """Again, when the server has too much to do: many large requests fill its memory faster than it frees it."""
+    for wait in WAITS:
+        try:
+            async with _asking():
+                return await ask()
+        except _Busy:
+            await asyncio.sleep(wait)
+    async with _asking():
+        return await ask()
+
+
 @asynccontextmanager
 async def _asking() -> AsyncIterator[None]:
     """What the client raises, in our words."""
@@ -280,7 +320,7 @@ async def _asking() -> AsyncIterator[None]:
     except ApiError as error:
         if error.status_code in _NOT_NOW or error.status_code >= 500:
             log.warning("Elasticsearch refused: %s %s", error.status_code, error.error)
-            raise Unavailable(_UNANSWERED) from error
+            raise (_Busy if error.status_code == TOO_MANY else Unavailable)(_UNANSWERED) from error
         raise
     except TransportError as error:
         log.warning("Elasticsearch does not answer: %s", type(error).__name__)

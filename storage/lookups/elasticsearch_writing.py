@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from sqlalchemy import select
@@ -21,7 +21,7 @@ from storage.lookups.elasticsearch_documents import (
     settings_and_mappings,
 )
 from storage.lookups.elasticsearch_reading import Reader, is_live
-from storage.lookups.elasticsearch_server import Action, Gone, Result
+from storage.lookups.elasticsearch_server import Action, Gone, Portion, portions
 from storage.lookups.protocol import CHUNK
 from storage.lookups.registry import lookup_of
 from storage.lookups.rows import Rows, merge_all
@@ -40,7 +40,7 @@ class Stored(NamedTuple):
     at: tuple[int, int]
 
 
-Prepare = Callable[[Mapping[str, Stored], Sequence[str]], list[Action]]
+Prepare = Callable[[Mapping[str, Stored], Sequence[str]], Iterable[Action]]
 
 
 class Writer(Reader):
@@ -49,18 +49,22 @@ class Writer(Reader):
     # --- writing -----------------------------------------------------------------------------------------------------
 
     async def write(self, lookup: Lookup, changes: Sequence[Change]) -> None:
+        await self._change(lookup, *self._merging(lookup, changes))
+
+    def _merging(self, lookup: Lookup, changes: Sequence[Change]) -> tuple[list[str], Prepare]:
+        """The ids, and what these changes make of the items with some of them."""
         assert len(changes) <= CHUNK, "a request is bounded"
         by_id: dict[str, list[Change]] = {}
         for change in changes:
             by_id.setdefault(change.id, []).append(change)
         documents, rows, now = Documents(lookup), Rows(lookup), self._now()
 
-        def prepare(stored: Mapping[str, Stored], ids: Sequence[str]) -> list[Action]:
+        def prepare(stored: Mapping[str, Stored], ids: Sequence[str]) -> Iterator[Action]:
             live = {each: found.item for each, found in stored.items() if is_live(found.item, now)}
             made = merge_all(rows, live, [change for each in ids for change in by_id[each]], now)
-            return [_put(documents, item, stored.get(each)) for each, item in made.items()]
+            return (_put(documents, item, stored.get(each)) for each, item in made.items())  # one in memory at a time
 
-        await self._change(lookup, list(by_id), prepare)
+        return list(by_id), prepare
 
     async def update(self, lookup: Lookup, item_id: str, change: Change) -> None:
         documents, rows, now = Documents(lookup), Rows(lookup), self._now()
@@ -104,13 +108,13 @@ class Writer(Reader):
         now = self._now()
         await self._change(lookup, [item_id], lambda stored, _: [Action(item_id, None, _live(stored, item_id, now).at)])
 
-    async def _change(self, lookup: Lookup, ids: Sequence[str], prepare: Prepare) -> None:
+    async def _change(self, lookup: Lookup, ids: Sequence[str], prepare: Prepare, *, refresh: bool = True) -> None:
         """Read, prepare, write what is still as it was read; again for the rest."""
         documents, todo = Documents(lookup), list(ids)
         for _ in range(ATTEMPTS):
             index = await self._ready(lookup)
             try:
-                todo = await self._attempt(documents, index, todo, prepare)
+                todo = await self._attempt(documents, index, todo, prepare, refresh=refresh)
             except Gone:  # it was cleared, or nobody has made the index yet
                 self._forget(index)
                 todo = list(ids)
@@ -120,11 +124,17 @@ class Writer(Reader):
             await _pause()
         raise _crowded()
 
-    async def _attempt(self, documents: Documents, index: str, ids: Sequence[str], prepare: Prepare) -> list[str]:
+    async def _attempt(
+        self, documents: Documents, index: str, ids: Sequence[str], prepare: Prepare, *, refresh: bool = True
+    ) -> list[str]:
         """The ids for which somebody else came first."""
         stored = await self._stored(documents, index, ids)
-        actions = await asyncio.to_thread(prepare, stored, ids)
-        return _conflicts(actions, await self._server.bulk(index, actions))
+        return await self._send(index, await asyncio.to_thread(lambda: portions(prepare(stored, ids))), refresh=refresh)
+
+    async def _send(self, index: str, some: Sequence[Portion], *, refresh: bool) -> list[str]:
+        results = await self._server.send(index, some, refresh=refresh)
+        ids = [each for portion in some for each in portion.ids]
+        return [item_id for item_id, result in zip(ids, results, strict=True) if result.conflict]
 
     async def _settle(self, lookup: Lookup, ids: Sequence[str]) -> None:
         """Nothing is locked while items are written. If fields went meanwhile, so must go what was just written of them."""
@@ -198,10 +208,6 @@ def _template(kind: str) -> dict[str, Any]:
 
 def _put(documents: Documents, item: Item, there: Stored | None) -> Action:
     return Action(item.id, documents.document(item), None if there is None else there.at)
-
-
-def _conflicts(actions: Sequence[Action], results: Sequence[Result]) -> list[str]:
-    return [action.id for action, result in zip(actions, results, strict=True) if result.conflict]
 
 
 def _live(stored: Mapping[str, Stored], item_id: str, now: float) -> Stored:

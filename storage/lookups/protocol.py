@@ -71,6 +71,12 @@ class LookupStore(Protocol):
         `NotFound` without the lookup, `Conflict` when its keys or fields are no longer those the changes were read by.
         """
 
+    async def upload(self, lookup: Lookup, chunks: AsyncIterator[Sequence[Change]]) -> None:
+        """Write chunk after chunk, as `write` does. What was written is seen when this returns, and also when it raises.
+
+        A chunk may be asked for while the one before it is written.
+        """
+
     async def update(self, lookup: Lookup, item_id: str, change: Change) -> None:
         """Merge into an item that is there, and give it the change's id, in one step.
 

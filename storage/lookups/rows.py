@@ -11,7 +11,7 @@ from core.lookups.declarations import Lookup
 from core.lookups.folding import Haystacks
 from core.lookups.ids import digest
 from core.lookups.items import ABSENT, Change, Item
-from core.lookups.values import KINDS, Value
+from core.lookups.values import KINDS, Value, same
 from storage.lookups.ranges import node, number_of
 
 COLUMNS = ("item_id", "keys", "fields", "expires_at", "created_at", "modified_at", "version")
@@ -27,16 +27,18 @@ class Rows:
     """Of one lookup, as it is declared now."""
 
     def __init__(self, lookup: Lookup) -> None:
-        self._declaration = declaration = lookup.declaration
+        declaration = lookup.declaration
+        self._is_compound, self._has_ranges = declaration.is_compound, declaration.has_ranges
         self._keys = [KINDS[key.type] for key in declaration.keys]
         self._texts = [kind.text for kind in self._keys]
         self._fields = [
             (each.name, slot, KINDS[each.type].sortable, KINDS[each.type].shown)
             for each, slot in zip(declaration.fields, lookup.slots, strict=True)
         ]
-        self._width = max(lookup.slots, default=-1) + 1
+        named = dict(zip(lookup.slots, declaration.field_types, strict=True))
+        self._by_slot = [named.get(slot, "") for slot in range(max(lookup.slots, default=-1) + 1)]
+        self._converted = [(slot, sortable) for _, slot, sortable, _ in self._fields if sortable is not same]
         self._haystacks = Haystacks(declaration)
-        self._has_ranges = declaration.has_ranges
         self._lifetime = declaration.default_expiration or None
 
     def item(self, row: Sequence[Any]) -> Item:
@@ -79,14 +81,14 @@ class Rows:
 
     def row(self, item: Item) -> dict[str, Any]:
         """To be stored."""
-        declaration, keys, fields = self._declaration, item.keys, item.fields
-        stored: list[Value | None] = [None] * self._width
-        for name, slot, sortable, _ in self._fields:
-            if (value := fields.get(name)) is not None:
+        keys, fields = item.keys, item.fields
+        stored: list[Value | None] = [fields.get(name) for name in self._by_slot]
+        for slot, sortable in self._converted:
+            if (value := stored[slot]) is not None:
                 stored[slot] = sortable(value)
         texts = [text(value) for text, value in zip(self._texts, keys, strict=False)]  # an item may have no keys
         key_id = digest(texts) if len(texts) > 1 else texts[0] if texts else None
-        shown_id = None if declaration.is_compound and key_id == item.id else item.id
+        shown_id = None if self._is_compound and key_id == item.id else item.id
         parts = [kind.sortable(value) for kind, value in zip(self._keys, keys, strict=False)]
         return {
             "item_id": item.id,

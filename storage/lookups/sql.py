@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from sqlalchemy import ColumnElement, Select, Text, bindparam, cast, delete, func, insert, select, update
+from sqlalchemy import text as sql
 from sqlalchemy.engine import Dialect
 
 from core.clock import utc_now
-from core.errors import Conflict, NotFound
+from core.errors import Conflict, NotFound, Unavailable
 from core.lookups.declarations import Lookup
 from core.lookups.ids import id_of
 from core.lookups.items import EVERYTHING, Change, Item, Place, Query, Stats
@@ -26,8 +28,13 @@ from storage.lookups.trigrams import Trigrams
 from storage.sql.database import Database, Transaction
 from storage.sql.tables import lookup_items, lookups
 
+log = logging.getLogger(__name__)
+
 AT_A_TIME = 1_000
 """Items that are removed or rewritten in one transaction: others want to write, too."""
+
+MANY = 10_000
+"""Rows of an upload after which PostgreSQL's statistics are made anew. It takes half a second, however many there are."""
 
 ADDRESSES = 50
 """That are looked for in one statement; each is as many probes as it has bits."""
@@ -37,11 +44,10 @@ _I = lookup_items.c
 
 _COLUMNS = [_I[name] for name in COLUMNS]
 
-_REWRITE = (
-    update(lookup_items)
-    .where(_I.number == bindparam("stored"))
-    .values({name: bindparam(name) for name in (*COLUMNS, "key_id", "range_node", "search_text")})
-)
+_WRITTEN = (*COLUMNS, "key_id", "range_node", "search_text")
+
+_ADD = insert(lookup_items).inline().values({name: bindparam(name) for name in ("space", *_WRITTEN)})
+_REWRITE = update(lookup_items).where(_I.number == bindparam("stored")).values({name: bindparam(name) for name in _WRITTEN})
 
 
 class SqlLookupStore:
@@ -50,6 +56,7 @@ class SqlLookupStore:
     def __init__(self, database: Database, now: Callable[[], float] = lambda: utc_now().timestamp()) -> None:
         self._database, self._now = database, now
         self._statements, self._trigrams = Statements(database.dialect), Trigrams(database.dialect.name)
+        self._add, self._rewrite = (Statement(each, database.dialect, "lookup_items") for each in (_ADD, _REWRITE))
 
     # --- reading ---------------------------------------------------------------------------------------------------------
 
@@ -121,10 +128,27 @@ class SqlLookupStore:
             new, old = await asyncio.to_thread(_prepare, rows, space, stored, changes, now)
             if old:
                 await self._trigrams.forget(transaction, *these)
-                await transaction.execute(_REWRITE, old)
-            if new:
-                await transaction.execute(insert(lookup_items), new)
-            await self._trigrams.learn(transaction, *these)
+                await transaction.execute_many(self._rewrite, old)
+                await self._trigrams.learn(transaction, self._numbered(row["stored"] for row in old))
+            newest = await self._trigrams.newest(transaction)
+            await transaction.execute_many(self._add, new)
+            await self._trigrams.learn(transaction, _I.number > newest)
+
+    async def upload(self, lookup: Lookup, chunks: AsyncIterator[Sequence[Change]]) -> None:
+        count = 0
+        async for changes in chunks:
+            await self.write(lookup, changes)
+            count += len(changes)
+        if count >= MANY and self._database.dialect.name == "postgresql":
+            await self._analyze()
+
+    async def _analyze(self) -> None:
+        """PostgreSQL does so by itself, within a minute; until then it reads a page of a large lookup as if that were small."""
+        try:
+            async with self._database.transaction() as transaction:
+                await transaction.execute(sql("ANALYZE (SKIP_LOCKED) lookup_items"))
+        except Unavailable as error:
+            log.warning("the items of lookups are analyzed later: %s", error.detail)
 
     async def update(self, lookup: Lookup, item_id: str, change: Change) -> None:
         rows, now = Rows(lookup), self._now()
@@ -142,7 +166,7 @@ class SqlLookupStore:
             if change.id != item_id and change.id in stored:
                 await transaction.execute(delete(lookup_items).where(_I.number == stored[change.id][0]))
             row = rows.row(rows.merged(rows.item_of(columns), change, now))
-            await transaction.execute(_REWRITE, [row | {"stored": number}])
+            await transaction.execute_many(self._rewrite, [row | {"stored": number}])
             await self._trigrams.learn(transaction, _I.number == number)
 
     async def delete(self, lookup: Lookup, item_id: str) -> None:
@@ -181,7 +205,9 @@ class SqlLookupStore:
                 if items:
                     these = self._numbered(number for number, _ in items)
                     await self._trigrams.forget(transaction, these)
-                    await transaction.execute(_REWRITE, [rows.row(item) | {"stored": number} for number, item in items])
+                    await transaction.execute_many(
+                        self._rewrite, [rows.row(item) | {"stored": number} for number, item in items]
+                    )
                     await self._trigrams.learn(transaction, these)
                     last = items[-1][0]
                 if len(items) < AT_A_TIME:

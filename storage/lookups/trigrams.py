@@ -5,7 +5,7 @@ PostgreSQL keeps its index by itself. FTS5 goes to the disk whenever a number is
 
 from __future__ import annotations
 
-from sqlalchemy import ColumnElement, column, insert, literal, select, table
+from sqlalchemy import ColumnElement, column, func, insert, literal, select, table
 
 from storage.sql.database import Transaction
 from storage.sql.tables import lookup_items
@@ -26,6 +26,10 @@ class Trigrams:
         if self._ours:
             texts = select(literal("delete"), _I.number, _I.search_text).where(*which).order_by(_I.number)
             await transaction.execute(insert(_SEARCH).from_select([SEARCH, "rowid", "search_text"], texts))
+
+    async def newest(self, transaction: Transaction) -> int:
+        """The number after which come those of the items that this transaction will add."""
+        return int(await transaction.scalar(select(func.coalesce(func.max(_I.number), 0)))) if self._ours else 0
 
     async def learn(self, transaction: Transaction, *which: ColumnElement[bool]) -> None:
         """After these items were added or changed."""

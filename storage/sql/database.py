@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import abc
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager, nullcontext
 from datetime import datetime
 from types import MappingProxyType
@@ -21,7 +21,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from core.errors import DomainError, InvalidInput, Unavailable
-from core.sql import Bound, Row
+from core.sql import Bound, Row, Statement
 from core.vocabulary import AuditAction
 from storage.sql.events import publish
 
@@ -46,6 +46,11 @@ class Transaction:
     async def execute(self, statement: Executable, parameters: Sequence[Mapping[str, Any]] | None = None) -> int:
         """Run a statement; how many rows it touched. With `parameters` once per mapping, and not every database counts then."""
         return (await self._connection.execute(statement, parameters)).rowcount
+
+    async def execute_many(self, statement: Statement, rows: Iterable[Mapping[str, object]]) -> None:
+        """Run a statement once per mapping. SQLAlchemy takes as long as the database to prepare as many."""
+        if values := [tuple(statement.values(row)) for row in rows]:
+            await self._connection.exec_driver_sql(statement.text, values)
 
     async def all(self, statement: Executable) -> Sequence[RowMapping]:
         """Every row."""

@@ -19,8 +19,8 @@ SMALL = """
 import asyncio, logging
 from bench.__main__ import Size, main
 logging.disable(logging.INFO)
-MORE = {{"list_rounds": 2, "grants": 110, "idle": 200, "subscribers": 5, "events": 2, "uploaded": 100, "items": 2500}}
-asyncio.run(main(Size(rounds=2, files=130, streamed=450, streams=1, harvested=4, **MORE), ["{database}"]))
+MORE = {{"list_rounds": 2, "listed": 210, "idle": 200, "subscribers": 5, "events": 2, "uploaded": 100, "items": 2500}}
+asyncio.run(main(Size(rounds=2, files=130, streamed=550, streams=1, harvested=4, **MORE), ["{database}"]))
 """
 
 
@@ -40,8 +40,8 @@ def test_a_small_run(database):
         f"100 files, for a user who sees half of them, {database}",
         f"100 files with instrument and last 3 transfers, {database}: 3 statements",
         f"list pages, {database}",
-        f"100 of 110 files, {database}",
-        f"GET /api/files, 450 rows, {database}",
+        f"100 of 210 files, {database}",
+        f"GET /api/files, 550 rows, {database}",
         "harvest of 4 small local files",
         f"subscriptions, {database}",
         f"lookups, {database}",

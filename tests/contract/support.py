@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -107,6 +107,8 @@ class World:
     clock: TickingClock
     folder: Path
     transport: httpx.ASGITransport
+    emptied: list[Callable[[], Awaitable[None]]] = field(default_factory=list)
+    """What else is to be done when a test is over."""
     _validators: dict[tuple[str, int], Draft202012Validator] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -156,6 +158,8 @@ class World:
             for table in _TABLES:
                 if filled[table.name]:
                     await transaction.execute(delete(table))
+        for empty in self.emptied:
+            await empty()
         self.clock.reset()
 
     async def stored_bytes(self) -> bytes:

@@ -7,7 +7,6 @@ from pathlib import Path
 import pytest
 
 from core.errors import Unavailable
-from storage.lookups.sql import SqlLookupStore
 from tests.contract.lookups.declaring import (
     ACCESS,
     CONTROL,
@@ -24,7 +23,7 @@ from tests.contract.lookups.declaring import (
     upload,
     write,
 )
-from tests.contract.support import Api, running, told
+from tests.contract.support import Api, World, running, told
 
 JSON_ROUTES = [
     ("POST", CONTROL),
@@ -83,12 +82,12 @@ async def test_pretty(editor: Api, value: str):
     assert (await editor.get(f"{CONTROL}?pretty{value}")).text == '{\n    "data": [],\n    "count": 0\n}\n'
 
 
-async def test_storage_that_does_not_answer(editor: Api, countries: str, monkeypatch: pytest.MonkeyPatch):
+async def test_storage_that_does_not_answer(world: World, editor: Api, countries: str, monkeypatch: pytest.MonkeyPatch):
     async def fail(*_: object, **__: object) -> None:
         raise Unavailable("the store does not answer")
 
-    for name in ("page", "write", "change"):
-        monkeypatch.setattr(SqlLookupStore, name, fail, raising=False)
+    for name in ("page", "upload"):
+        monkeypatch.setattr(world.parts.services.lookups.store, name, fail)
     assert failed(await editor.get(countries), 503) == "the store does not answer"
     assert failed(await upload(editor, countries, "_id\nCZ\n"), 503) == "the store does not answer"
 

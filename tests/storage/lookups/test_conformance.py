@@ -6,11 +6,13 @@ import asyncio
 import csv
 import itertools
 import json
+from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from core.errors import Conflict, NotFound
+from core.errors import Conflict, NotFound, Unavailable
 from core.lookups.items import Change, Equal, Item, Query, Sort, Stats, place_of
 from resolvers.lookups.csv_reading import CsvRows
 from storage.lookups.protocol import CHUNK
@@ -257,6 +259,113 @@ async def test_statistics(stores):
     found = await stores.store.stats(lookup)
     assert (found.items, found.expiring) == (3, 1)
     assert 1000 < found.bytes < 10_000
+
+
+# --- uploads -----------------------------------------------------------------------------------------------------------
+
+
+async def chunked(*chunks: list[Change]) -> AsyncIterator[list[Change]]:
+    for each in chunks:
+        yield each
+
+
+async def stored(stores, lookup) -> list[tuple[str, dict[str, Any], int]]:
+    return [(item.id, dict(item.fields), item.version) for item in await stores.store.page(lookup, limit=1_000)]
+
+
+async def test_an_upload_is_seen_when_it_returns(stores):
+    lookup = await stores.declare(fields={"a": {}})
+    await stores.store.upload(lookup, chunked([Change("x", ("x",), {"a": "1"})], [Change("y", ("y",), {"a": "2"})]))
+    assert await stored(stores, lookup) == [("x", {"a": "1"}, 1), ("y", {"a": "2"}, 1)]
+    assert await stores.store.count(lookup, Query("2")) == 1
+
+
+async def test_an_upload_of_nothing(stores):
+    lookup = await stores.declare()
+    await stores.store.upload(lookup, chunked())
+    assert await stores.store.count(lookup) == 0
+
+
+async def test_an_upload_keeps_the_order_of_rows_of_one_id(stores):
+    lookup = await stores.declare(fields={"a": {}, "b": {}})
+    rows = [Change("x", ("x",), {"a": f"{at}"}) for at in range(6)]
+    await stores.store.upload(lookup, chunked(rows[:2], rows[2:5], [rows[5], Change("x", None, {"b": "last"})]))
+    assert await stored(stores, lookup) == [("x", {"a": "5", "b": "last"}, 7)]
+
+
+async def test_an_upload_merges_into_what_is_there(stores):
+    lookup = await stores.declare(fields={"a": {}, "b": {}})
+    names = [f"{at}" for at in range(8)]
+    await stores.store.write(lookup, [Change(name, (name,), {"a": "old", "b": "old"}) for name in names[2:]])
+    changes = [Change(name, (name,), {"a": "new"}) for name in names]
+    await stores.store.upload(lookup, chunked(changes[:2], changes[2:5], changes[5:]))
+    assert await stored(stores, lookup) == [
+        *((name, {"a": "new"}, 1) for name in names[:2]),
+        *((name, {"a": "new", "b": "old"}, 2) for name in names[2:]),
+    ]
+
+
+async def test_an_upload_replaces_what_has_expired(stores):
+    lookup = await stores.declare(fields={"a": {}, "b": {}})
+    await stores.store.write(lookup, [Change("x", ("x",), {"a": "old"}, NOON + 5)])
+    stores.now += 10
+    await stores.store.upload(lookup, chunked([Change("x", ("x",), {"b": "new"})]))
+    assert await stored(stores, lookup) == [("x", {"b": "new"}, 1)]
+
+
+async def test_what_an_upload_wrote_before_it_failed_is_seen(stores):
+    lookup = await stores.declare(fields={"a": {}})
+
+    async def chunks() -> AsyncIterator[list[Change]]:
+        yield [Change("x", ("x",), {"a": "found"})]
+        yield [Change("y", ("y",))]
+        raise Unavailable("the file ends here")
+
+    with pytest.raises(Unavailable, match="the file ends here"):
+        await stores.store.upload(lookup, chunks())
+    assert [each[0] for each in await stored(stores, lookup)] == ["x", "y"]
+    assert await stores.store.count(lookup, Query("found")) == 1
+
+
+async def test_an_upload_into_a_lookup_that_is_cleared_meanwhile(stores):
+    lookup = await stores.declare()
+
+    async def chunks() -> AsyncIterator[list[Change]]:
+        for at in range(6):
+            yield [Change(f"{at}", (f"{at}",))]
+            if at == 3:
+                await stores.store.clear(lookup)
+
+    await stores.store.upload(lookup, chunks())
+    assert [each[0] for each in await stored(stores, lookup)][-2:] == ["4", "5"]
+    assert await stores.store.count(lookup) in {2, 3}  # that one may still have been under way
+
+
+async def test_an_upload_into_a_lookup_that_is_deleted_or_changed_meanwhile(stores):
+    gone, changed = await stores.declare(), await stores.declare({"name": "others"}, fields={"a": {}})
+
+    async def chunks(meanwhile: Callable[[], Awaitable[object]]) -> AsyncIterator[list[Change]]:
+        for at in range(4):
+            yield [Change(f"{at}", (f"{at}",))]
+            if at == 1:
+                await meanwhile()
+
+    with pytest.raises(NotFound):
+        await stores.store.upload(gone, chunks(lambda: stores.remove(gone)))
+    with pytest.raises(Conflict):
+        await stores.store.upload(changed, chunks(lambda: stores.change(changed, fields={"b": {}})))
+
+
+async def test_two_uploads_at_once(stores):
+    lookup = await stores.declare(fields={"a": {}, "b": {}})
+    names = [f"{at:02}" for at in range(40)]
+
+    def of(field: str) -> AsyncIterator[list[Change]]:
+        changes = [Change(name, (name,), {field: name}) for name in names]
+        return chunked(*(changes[begin : begin + 10] for begin in range(0, 40, 10)))
+
+    await asyncio.gather(*(stores.store.upload(lookup, of(field)) for field in ("a", "b")))
+    assert await stored(stores, lookup) == [(name, {"a": name, "b": name}, 2) for name in names]
 
 
 # --- order and pages ---------------------------------------------------------------------------------------------------

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 import time
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 from sqlalchemy import delete
@@ -12,7 +14,7 @@ from core.errors import InvalidInput, NotFound, Unavailable
 from core.lookups.items import Change, Equal, Query, Sort
 from storage.lookups.elasticsearch import ElasticsearchLookupStore
 from storage.lookups.elasticsearch_documents import alias_of, index_of
-from storage.lookups.elasticsearch_server import Action, Failed, Gone, Server
+from storage.lookups.elasticsearch_server import Action, Failed, Gone, Result, Server
 from storage.sql.tables import lookups
 from tests.elasticsearch import own_indexes, own_server
 from tests.storage.lookups.conftest import Stores, ids
@@ -179,6 +181,53 @@ async def test_writers_on_two_servers_lose_nothing(stores, server, database):
     await asyncio.gather(*(upload((stores.store, other)[at % 2], f"f{at}") for at in range(12)))
     found = await stores.store.get(lookup, names)
     assert [(item.fields, item.version) for item in found] == [({f"f{at}": n for at in range(12)}, 12) for n in names]
+
+
+class Busy(ThreadingHTTPServer):
+    """Has too much to do for the first requests that write."""
+
+    def __init__(self, refusals: int) -> None:
+        super().__init__(("127.0.0.1", 0), _Answer)
+        self.refusals = refusals
+
+
+class _Answer(BaseHTTPRequestHandler):
+    server: Busy
+
+    def do_PUT(self) -> None:
+        self.rfile.read(int(self.headers["Content-Length"]))
+        self.server.refusals -= 1
+        refused = self.server.refusals >= 0
+        body = b'{"error": {"type": "circuit_breaking_exception"}, "status": 429}' if refused else WRITTEN
+        self.send_response(429 if refused else 200)
+        self.send_header("X-Elastic-Product", "Elasticsearch")
+        self.send_header("Content-Type", "application/vnd.elasticsearch+json;compatible-with=9")
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, *_: object) -> None:
+        """Nothing."""
+
+
+WRITTEN = b'{"items": [{"create": {"status": 201, "_seq_no": 3, "_primary_term": 1}}]}'
+
+
+@pytest.mark.parametrize("refusals", [0, 4, 5])
+async def test_a_server_that_has_too_much_to_do_is_given_time(monkeypatch, refusals):
+    monkeypatch.setattr("storage.lookups.elasticsearch_server.WAITS", (0.01,) * 4)
+    with Busy(refusals) as busy:
+        threading.Thread(target=busy.serve_forever, daemon=True).start()
+        server = Server(f"http://127.0.0.1:{busy.server_port}")
+        try:
+            if refusals > 4:
+                with pytest.raises(Unavailable, match="the lookup store does not answer"):
+                    await server.bulk("x", [Action("x", {})])
+            else:
+                assert await server.bulk("x", [Action("x", {})]) == [Result(conflict=False, at=(3, 1))]
+        finally:
+            await server.close()
+            busy.shutdown()
 
 
 # --- many rows ---------------------------------------------------------------------------------------------------------
