@@ -26,6 +26,7 @@ from sqlalchemy import select
 import schema as schema_package
 from app.backup import SECRET, restore_backup, write_backup
 from app.bootstrap import CreatedAdmin, FirstAdmin, create_first_admin
+from app.collecting import settle_garbage_collector
 from app.demo import load_demo, prepare_demo
 from app.doctor import Finding, Level, examine
 from app.lookup_tokens import issue
@@ -151,6 +152,7 @@ async def _work(settings: Settings, parent: int | None) -> None:
         smb = SmbAccess(keyring=keys, answer=settings.smb_timeout)
         access = StorageAccess(keys, smb_answer=settings.smb_timeout, s3_answer=settings.s3_timeout)
         job = harvest_job(harvest, source_of=partial(open_source, smb=smb), store_of=store_opener(access))
+        settle_garbage_collector()
         await run_worker(database, {"harvest": job}, parent=parent, longest=settings.longest_run)
     finally:
         await database.close()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import gc
 import logging
 import os
 import socket
@@ -28,6 +27,7 @@ from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 from uvicorn.server import HANDLED_SIGNALS
 
 from app import pages
+from app.collecting import settle_garbage_collector
 from app.compression import Compressed
 from app.documents import Document
 from app.graphql_documents import Documents
@@ -287,13 +287,6 @@ def _site(parts: Parts, beside: Callable[[], Any] | None) -> Router:
     router = Router(routes, redirect_slashes=False, lifespan=lifespan, default=parts.web_client)
     parts.web_client.otherwise = router.not_found
     return router
-
-
-def settle_garbage_collector() -> None:
-    """What start-up made lives for ever: leave it out of every later collection, and collect less often."""
-    gc.collect()
-    gc.freeze()
-    gc.set_threshold(50_000, 20, 100)
 
 
 def _download(parts: Parts) -> Callable[[Request], Awaitable[Any]]:

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 import uvloop
 
-from app.server import settle_garbage_collector
+from app.collecting import settle_garbage_collector
 from app.wiring import assemble
 from bench import harvest, lists, lookups, stream, subscriptions
 from bench.data import fill
@@ -34,6 +34,7 @@ class Size:
     streamed: int = 50_000
     streams: int = 5
     harvested: int = harvest.FILES
+    known: int = harvest.KNOWN
     idle: int = subscriptions.IDLE
     subscribers: int = subscriptions.SUBSCRIBERS
     events: int = subscriptions.EVENTS
@@ -48,9 +49,7 @@ async def main(size: Size, databases: Sequence[str]) -> Verdict:
         await _requests(database, size, verdict)
         await lists.measure(database, size.list_rounds, size.listed, verdict)
         await stream.measure(database, size.streamed, size.streams, verdict)
-    async with fresh("sqlite") as settings:
-        found = await harvest.compare(settings.url, rounds=3, count=size.harvested)
-    verdict.harvest(f"harvest of {size.harvested:,} small local files", *found)
+    await harvest.measure(size.harvested, size.known, 3, verdict)
     for database in databases:
         told = await subscriptions.measure(database, size.idle, size.subscribers, size.events)
         verdict.subscriptions(f"subscriptions, {database}", told)

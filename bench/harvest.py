@@ -1,4 +1,7 @@
-"""`python -m bench.harvest`: a harvest of many small files against a plain loop that copies, syncs, renames and re-hashes them."""
+"""Harvests: of many small files beside a plain loop that copies, syncs, renames and re-hashes them; of known ones beside a walk.
+
+`python -m bench.harvest` measures them alone.
+"""
 
 from __future__ import annotations
 
@@ -21,7 +24,8 @@ import uvloop
 import xxhash
 from sqlalchemy import insert
 
-from app.settings import Settings
+from bench.databases import fresh
+from bench.targets import Verdict
 from core.clock import utc_now
 from core.vocabulary import PersistentIdType, RunState, StorageType, TransferAdapter, TransferStatus
 from jobs.active import ActiveRun
@@ -220,24 +224,18 @@ def _median(each: list[Spent]) -> Spent:
     return Spent(statistics.median(one.wall for one in each), statistics.median(one.cpu for one in each))
 
 
-async def report(url: str | None = None) -> None:
-    """Print the table, on a fresh SQLite file unless another empty database is given."""
-    with tempfile.TemporaryDirectory() as folder:
-        settings = Settings(_env_file=None, SWITCHYARD_DATA_DIR=Path(folder))  # type: ignore[call-arg]  # by their names in the environment
-        rounds = int(os.environ.get("BENCH_ROUNDS", "5"))
-        plain, ours, ratio = await compare(url or settings.url, rounds=rounds)
-        bare, again, times, grown = await compare_again(url or settings.url, rounds=rounds)
-    print(f"\nharvest of {FILES:,} files of {SIZES[0] // 1000} to {SIZES[1] // 1000} KB")
-    print("| variant | wall s | ÷ loop | CPU s | ÷ loop |\n|---|---|---|---|---|")
-    print(f"| loop: copy, sync, rename, hash again | {plain.wall:.2f} | 1.00 | {plain.cpu:.2f} | 1.00 |")
-    print(f"| Switchyard harvest | {ours.wall:.2f} | {ratio.wall:.2f} | {ours.cpu:.2f} | {ratio.cpu:.2f} |")
-    print(f"\nharvest of {KNOWN:,} files, of which all are known; memory grew by {grown / 1024:.0f} MB")
-    print("| variant | wall s | ÷ walk | CPU s | ÷ walk |\n|---|---|---|---|---|")
-    print(f"| bare walk: list every folder, stat every file | {bare.wall:.2f} | 1.00 | {bare.cpu:.2f} | 1.00 |")
-    print(f"| Switchyard harvest | {again.wall:.2f} | {times.wall:.2f} | {again.cpu:.2f} | {times.cpu:.2f} |")
+async def measure(files: int, known: int, rounds: int, verdict: Verdict) -> None:
+    """Each on a fresh SQLite file."""
+    async with fresh("sqlite") as settings:
+        verdict.harvest(f"harvest of {files:,} small local files", *await compare(settings.url, rounds=rounds, count=files))
+    async with fresh("sqlite") as settings:
+        *found, grown = await compare_again(settings.url, rounds=2 * rounds - 1, count=known)
+        verdict.harvest_again(f"harvest of {known:,} files, of which all are known", *found, grown / 1024)
 
 
 if __name__ == "__main__":
     logging.disable(logging.INFO)
+    verdict = Verdict()
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        runner.run(report())
+        runner.run(measure(FILES, KNOWN, int(os.environ.get("BENCH_ROUNDS", "3")), verdict))
+    raise SystemExit(verdict.conclude())

@@ -14,7 +14,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
-from app.server import settle_garbage_collector
+from app.collecting import settle_garbage_collector
 from bench.databases import elasticsearch, fresh
 from bench.lookups import make_file, new_lookup, peak, upload_file
 from storage.lookups.elasticsearch import ElasticsearchLookupStore

@@ -25,7 +25,7 @@ import orjson
 from elasticsearch import AsyncElasticsearch
 from elasticsearch.helpers import async_bulk
 
-from app.server import settle_garbage_collector
+from app.collecting import settle_garbage_collector
 from bench.databases import elasticsearch, fresh
 from core.clock import utc_now
 from core.lookups.declarations import Lookup

@@ -115,6 +115,15 @@ class Verdict:
         self._table(title, ["variant", "wall s", "÷ loop", "CPU s", "÷ loop"], rows)
         self._at_most(f"{title}: wall ÷ loop", ratio.wall, HARVEST_AT_MOST)
 
+    def harvest_again(self, title: str, walk: Spent, ours: Spent, ratio: Spent, growth: float) -> None:
+        """Nothing new is found; the growth of the memory in MB."""
+        rows = [
+            ["a bare walk: every folder listed, every file looked at", f"{walk.wall:.2f}", "1.00", f"{walk.cpu:.2f}", "1.00"],
+            ["Switchyard harvest", f"{ours.wall:.2f}", f"{ratio.wall:.2f}", f"{ours.cpu:.2f}", f"{ratio.cpu:.2f}"],
+        ]
+        self._table(f"{title}; memory grew by {growth:.0f} MB", ["variant", "wall s", "÷ walk", "CPU s", "÷ walk"], rows)
+        self._at_most(f"{title}: wall ÷ walk", ratio.wall, HARVEST_AT_MOST)
+
     def subscriptions(self, title: str, found: Figures) -> None:
         """Idle ones, and one event to many."""
         each = found.idle / found.subscriptions / 1000

@@ -16,9 +16,9 @@ import pytest
 import pytest_asyncio
 from starlette.types import ASGIApp
 
+from app.collecting import settle_garbage_collector
 from app.lookup_tokens import issue
 from app.observability import not_logged_yet
-from app.server import settle_garbage_collector
 from app.settings import Settings, documented
 from app.wiring import Parts
 from core.clock import utc_now

@@ -38,6 +38,9 @@ KEPT = "2m"
 _NOT_NOW = frozenset({401, 403, 408, TOO_MANY})
 """Statuses with which a server, or what is before it, says nothing about the question: no rights, a full disk, too much to do."""
 
+_OF_RESULTS = ("items.*.status", "items.*.error", "items.*._seq_no", "items.*._primary_term")
+"""What is read of an answer: the rest of it takes longer to read than the request takes to write."""
+
 _UNANSWERED = "the lookup store does not answer"
 
 
@@ -226,7 +229,9 @@ class Server:
         results: list[Result] = []
         for at, portion in enumerate(some, 1):
             shown = refresh and at == len(some)
-            found = await _unhurried(partial(self._patient.bulk, index=index, operations=portion.lines, refresh=shown))
+            body: Any = [b"\n".join(portion.lines)]  # which the client would do line by line
+            ask = partial(self._patient.bulk, index=index, operations=body, refresh=shown, filter_path=_OF_RESULTS)
+            found = await _unhurried(ask)
             if len(found["items"]) != len(portion.ids):
                 raise Unavailable(_UNANSWERED)
             results += [_result(next(iter(each.values()))) for each in found["items"]]
