@@ -24,6 +24,7 @@ import uvloop
 import xxhash
 from sqlalchemy import insert
 
+from app.collecting import settle_garbage_collector
 from bench.databases import fresh
 from bench.targets import Verdict
 from core.clock import utc_now
@@ -225,7 +226,8 @@ def _median(each: list[Spent]) -> Spent:
 
 
 async def measure(files: int, known: int, rounds: int, verdict: Verdict) -> None:
-    """Each on a fresh SQLite file."""
+    """Each on a fresh SQLite file, in a process like that of a worker."""
+    settle_garbage_collector()
     async with fresh("sqlite") as settings:
         verdict.harvest(f"harvest of {files:,} small local files", *await compare(settings.url, rounds=rounds, count=files))
     async with fresh("sqlite") as settings:

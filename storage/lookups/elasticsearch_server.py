@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import ssl
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from functools import partial
@@ -85,8 +86,11 @@ class Server:
     """Made once. Connections are opened when they are needed, so that it works again as soon as the server does."""
 
     def __init__(self, url: str) -> None:
+        # The system's authorities, and those that SSL_CERT_FILE names: the client would ask a list of its own.
+        trusted: dict[str, Any] = {"ssl_context": ssl.create_default_context()} if "https://" in url else {}
         self._client = AsyncElasticsearch(
             [each.strip() for each in url.split(",")],
+            **trusted,
             max_retries=0,
             retry_on_timeout=False,
             request_timeout=ANSWER,

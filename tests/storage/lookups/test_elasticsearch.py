@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import ssl
 import threading
 import time
+from base64 import b64encode
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
@@ -17,6 +21,7 @@ from storage.lookups.elasticsearch_documents import alias_of, index_of
 from storage.lookups.elasticsearch_server import Action, Failed, Gone, Result, Server
 from storage.sql.tables import lookups
 from tests.elasticsearch import own_indexes, own_server
+from tests.smtp import server_context
 from tests.storage.lookups.conftest import Stores, ids
 
 pytestmark = pytest.mark.slow
@@ -183,19 +188,31 @@ async def test_writers_on_two_servers_lose_nothing(stores, server, database):
     assert [(item.fields, item.version) for item in found] == [({f"f{at}": n for at in range(12)}, 12) for n in names]
 
 
-class Busy(ThreadingHTTPServer):
-    """Has too much to do for the first requests that write."""
+class Fake(ThreadingHTTPServer):
+    """Has too much to do for the first requests that write; keeps what clients say of themselves."""
 
-    def __init__(self, refusals: int) -> None:
+    def __init__(self, refusals: int = 0) -> None:
         super().__init__(("127.0.0.1", 0), _Answer)
         self.refusals = refusals
+        self.credentials: list[str | None] = []
+
+    @classmethod
+    @contextmanager
+    def running(cls, refusals: int = 0, secured: ssl.SSLContext | None = None) -> Iterator[Fake]:
+        with cls(refusals) as fake:
+            if secured is not None:
+                fake.socket = secured.wrap_socket(fake.socket, server_side=True)
+            threading.Thread(target=fake.serve_forever, daemon=True).start()
+            yield fake
+            fake.shutdown()
 
 
 class _Answer(BaseHTTPRequestHandler):
-    server: Busy
+    server: Fake
 
     def do_PUT(self) -> None:
         self.rfile.read(int(self.headers["Content-Length"]))
+        self.server.credentials.append(self.headers["Authorization"])
         self.server.refusals -= 1
         refused = self.server.refusals >= 0
         body = b'{"error": {"type": "circuit_breaking_exception"}, "status": 429}' if refused else WRITTEN
@@ -210,24 +227,41 @@ class _Answer(BaseHTTPRequestHandler):
         """Nothing."""
 
 
+@asynccontextmanager
+async def client(address: str) -> AsyncIterator[Server]:
+    server = Server(address)
+    try:
+        yield server
+    finally:
+        await server.close()
+
+
 WRITTEN = b'{"items": [{"create": {"status": 201, "_seq_no": 3, "_primary_term": 1}}]}'
 
 
 @pytest.mark.parametrize("refusals", [0, 4, 5])
 async def test_a_server_that_has_too_much_to_do_is_given_time(monkeypatch, refusals):
     monkeypatch.setattr("storage.lookups.elasticsearch_server.WAITS", (0.01,) * 4)
-    with Busy(refusals) as busy:
-        threading.Thread(target=busy.serve_forever, daemon=True).start()
-        server = Server(f"http://127.0.0.1:{busy.server_port}")
-        try:
+    with Fake.running(refusals) as fake:
+        async with client(f"http://127.0.0.1:{fake.server_port}") as server:
             if refusals > 4:
                 with pytest.raises(Unavailable, match="the lookup store does not answer"):
                     await server.bulk("x", [Action("x", {})])
             else:
                 assert await server.bulk("x", [Action("x", {})]) == [Result(conflict=False, at=(3, 1))]
-        finally:
-            await server.close()
-            busy.shutdown()
+
+
+async def test_credentials_of_the_address_over_tls(monkeypatch, tmp_path):
+    with Fake.running(secured=server_context(tmp_path)) as fake:
+        address = f"https://elastic:se%3Acret%40@127.0.0.1:{fake.server_port}"
+        async with client(address) as stranger:
+            with pytest.raises(Unavailable, match="the lookup store does not answer") as refused:
+                await stranger.bulk("x", [Action("x", {})])
+        assert "se" + "cret" not in str(refused.value)
+        monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "mail.pem"))
+        async with client(address) as server:
+            assert await server.bulk("x", [Action("x", {})]) == [Result(conflict=False, at=(3, 1))]
+        assert fake.credentials == [f"Basic {b64encode(b'elastic:se:cret@').decode()}"]
 
 
 # --- many rows ---------------------------------------------------------------------------------------------------------
