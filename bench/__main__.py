@@ -30,7 +30,7 @@ class Size:
     rounds: int = 41
     files: int = 5000
     list_rounds: int = 15
-    listed: int = 20_000
+    listed: int = 50_000
     streamed: int = 50_000
     streams: int = 5
     harvested: int = harvest.FILES

@@ -153,13 +153,13 @@ def _of(table: Table, values: Mapping[str, object], index: int) -> dict[str, obj
 
 
 async def grant(database: Database) -> UUID:
-    """A new user, who was granted every other file by itself; another one has the others."""
+    """A new user, who was granted one file in five by itself; another one has the others."""
     async with database.transaction() as tx:
         user, other = await _person(tx, "user", "granted@example.org"), await _person(tx, "user", "other@example.org")
         files = await tx.all(select(file_records.c.id).order_by(file_records.c.source_path))
         for first in range(0, len(files), 1000):
             some = enumerate(files[first : first + 1000], first)
-            await tx.execute(insert(file_access_grants), [_grant(row["id"], other if n % 2 else user) for n, row in some])
+            await tx.execute(insert(file_access_grants), [_grant(row["id"], other if n % 5 else user) for n, row in some])
     await _settle(database)
     return user
 

@@ -26,7 +26,7 @@ from bench.targets import Verdict
 from bench.variants import AGAIN, HAND, REST
 
 ROWS = 100
-ADMIN, ADMIN_AGAIN, GRANTED = "an admin", "an admin again", "a user who was granted every other one"
+ADMIN, ADMIN_AGAIN, GRANTED = "an admin", "an admin again", "a user who was granted one in five"
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,7 +113,7 @@ PAGES = (
 
 
 async def measure(database: str, rounds: int, files: int, verdict: Verdict) -> None:
-    """Each list page for an admin; then 100 of so many files for somebody who was granted every other one."""
+    """Each list page for an admin; then 100 of so many files for somebody who was granted one in five."""
     async with fresh(database) as settings:
         parts = await assemble(settings)
         try:

@@ -19,7 +19,7 @@ SMALL = """
 import asyncio, logging
 from bench.__main__ import Size, main
 logging.disable(logging.INFO)
-MORE = {{"list_rounds": 2, "listed": 210, "idle": 200, "subscribers": 5, "events": 2, "uploaded": 100, "items": 2500}}
+MORE = {{"list_rounds": 2, "listed": 550, "idle": 200, "subscribers": 5, "events": 2, "uploaded": 100, "items": 2500}}
 asyncio.run(main(Size(rounds=2, files=130, streamed=550, streams=1, harvested=4, known=20, **MORE), ["{database}"]))
 """
 
@@ -40,7 +40,7 @@ def test_a_small_run(database):
         f"100 files, for a user who sees half of them, {database}",
         f"100 files with instrument and last 3 transfers, {database}: 3 statements",
         f"list pages, {database}",
-        f"100 of 210 files, {database}",
+        f"100 of 550 files, {database}",
         f"GET /api/files, 550 rows, {database}",
         "harvest of 4 small local files",
         "harvest of 20 files, of which all are known",
