@@ -87,8 +87,8 @@ def test_a_batch_from_a_column_that_is_hidden():
 
         name: str | None = column(people.c.name, "Name.", allowed=lambda _: False)
         age: int | None = column(people.c.age, "Age.")
-        initials: str | None = batch(None, "From what is hidden.", needs=(people.c.age, people.c.name))  # type: ignore[arg-type]
-        decade: int | None = batch(None, "From what is not.", needs=(people.c.age, people.c.id))  # type: ignore[arg-type]
+        initials: str | None = batch(None, "From what is hidden.", needs=(people.c.age, people.c.name))  # type: ignore[arg-type]  # it is never called
+        decade: int | None = batch(None, "From what is not.", needs=(people.c.age, people.c.id))  # type: ignore[arg-type]  # it is never called
 
     assert gaps(query(writer=(Writer | None, lookup(str, "One.", guard=signed_in)))) == [
         "Writer.initials is made from people.name, which is not shown to everybody"
